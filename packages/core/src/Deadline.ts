@@ -1,0 +1,28 @@
+/**
+ * When a call must be over. A deadline is a point in time, so that it shrinks by itself on its way: the server reads it off the request,
+ * runs the handler under it, and every outgoing call of that handler carries what is left.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+
+/** Milliseconds since the epoch, by the fiber's `Clock`. */
+export type Deadline = number
+
+/** The deadline of the call that this fiber works for; undefined when it has none. */
+export const Current: Context.Reference<Deadline | undefined> = Context.Reference<Deadline | undefined>("@effect-kratos/core/Deadline", {
+  defaultValue: () => undefined
+})
+
+/** The earlier of two. */
+export const min = (a: Deadline | undefined, b: Deadline | undefined): Deadline | undefined =>
+  a === undefined ? b : b === undefined || a < b ? a : b
+
+/** What is left of the current deadline: zero when it has passed, undefined when there is none. */
+export const remaining: Effect.Effect<Duration.Duration | undefined> = Effect.gen(function* () {
+  const deadline = yield* Current
+  if (deadline === undefined) return undefined
+  const now = yield* Clock.currentTimeMillis
+  return Duration.millis(Math.max(0, deadline - now))
+})
