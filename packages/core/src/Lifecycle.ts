@@ -1,0 +1,142 @@
+/**
+ * What the servers of a program and its `App` know of each other: the phase, the app's identity, the endpoints that servers bound, the
+ * checks that make it ready. `Lifecycle.layer` is one constant, so every layer of a build that is given it shares one instance; it is
+ * built before the first of them and closes after the last, which is how the App learns that all servers are down.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { Endpoint } from "./Endpoint.ts"
+
+/** Phases come in this order and never go back. Only `serving` is ready. */
+export type Phase = "starting" | "serving" | "stopping" | "stopped"
+
+/** Who the app is: what it registers, what its logs, traces and outgoing calls say of it. */
+export interface AppInfo {
+  readonly id: string
+  readonly name: string
+  readonly version: string
+  readonly metadata: Readonly<Record<string, string>>
+  /** `scheme://host:port` each. */
+  readonly endpoints: ReadonlyArray<string>
+}
+
+/** The identity of the app that the current fiber works for; named "unknown" outside of any app. */
+export const AppInfo: Context.Reference<AppInfo> = Context.Reference<AppInfo>("@effect-kratos/core/Lifecycle/AppInfo", {
+  defaultValue: () => unknown
+})
+
+const unknown: AppInfo = { id: "", name: "unknown", version: "", metadata: {}, endpoints: [] }
+
+/** The state of one readiness check. */
+export interface Check {
+  readonly name: string
+  readonly ready: boolean
+}
+
+/** A readiness check that takes longer counts as not ready, so that a health endpoint always answers. */
+const checkTimeout = "5 seconds"
+
+export class Lifecycle extends Context.Service<
+  Lifecycle,
+  {
+    readonly phase: Effect.Effect<Phase>
+    /** The phase, for hot paths. */
+    readonly phaseUnsafe: () => Phase
+    /** The current phase and every later one; ends after `stopped`. */
+    readonly phases: Stream.Stream<Phase>
+    /** Moves to a later phase; asking for an earlier one changes nothing. */
+    readonly advance: (phase: Phase) => Effect.Effect<void>
+
+    readonly info: Effect.Effect<AppInfo>
+    /** The identity, for hot paths. */
+    readonly infoUnsafe: () => AppInfo
+    readonly identify: (info: AppInfo) => Effect.Effect<void>
+    /** Calls `listener` with the identity now and whenever it changes, so that a server can prepare the context of its calls. It may not throw. */
+    readonly onInfo: (listener: (info: AppInfo) => void) => Effect.Effect<void, never, Scope.Scope>
+
+    /** The endpoints that servers have announced, in order. */
+    readonly endpoints: Effect.Effect<ReadonlyArray<Endpoint>>
+    /** Adds an endpoint until the scope closes. */
+    readonly announce: (endpoint: Endpoint) => Effect.Effect<void, never, Scope.Scope>
+
+    /** Adds a condition of being ready until the scope closes. A check that dies or takes more than 5 seconds is not ready. */
+    readonly addCheck: (name: string, check: Effect.Effect<boolean>) => Effect.Effect<void, never, Scope.Scope>
+    readonly checks: Effect.Effect<ReadonlyArray<Check>>
+    /** True while serving with all checks true. */
+    readonly ready: Effect.Effect<boolean>
+
+    /** Closes when the last server and the App have closed. */
+    readonly scope: Scope.Scope
+  }
+>()("@effect-kratos/core/Lifecycle") {
+  static readonly layer: Layer.Layer<Lifecycle> = Layer.effect(
+    Lifecycle,
+    Effect.suspend(() => make)
+  )
+}
+
+const order: Readonly<Record<Phase, number>> = { starting: 0, serving: 1, stopping: 2, stopped: 3 }
+
+const make = Effect.gen(function* () {
+  const scope = yield* Effect.scope
+  const phase = yield* SubscriptionRef.make<Phase>("starting")
+  const advance = (next: Phase): Effect.Effect<void> =>
+    SubscriptionRef.updateSome(phase, (current) => (order[next] > order[current] ? Option.some(next) : Option.none()))
+  yield* Effect.addFinalizer(() => advance("stopped"))
+
+  let info = unknown
+  const listeners = new Set<{ readonly notify: (info: AppInfo) => void }>()
+  const announced = new Set<{ readonly endpoint: Endpoint }>()
+  const checks = new Set<{ readonly name: string; readonly check: Effect.Effect<boolean> }>()
+
+  const check = (self: { readonly name: string; readonly check: Effect.Effect<boolean> }): Effect.Effect<Check> =>
+    self.check.pipe(
+      Effect.timeoutOrElse({ duration: checkTimeout, orElse: () => Effect.succeed(false) }),
+      Effect.catchCause((cause) => Effect.as(Effect.logWarning(`readiness check "${self.name}" died`, cause), false)),
+      Effect.map((ready) => ({ name: self.name, ready }))
+    )
+  const checkAll = Effect.suspend(() => Effect.forEach([...checks], check, { concurrency: "unbounded" }))
+
+  return Lifecycle.of({
+    phase: SubscriptionRef.get(phase),
+    phaseUnsafe: () => SubscriptionRef.getUnsafe(phase),
+    phases: Stream.takeUntil(SubscriptionRef.changes(phase), (current) => current === "stopped"),
+    advance,
+    info: Effect.sync(() => info),
+    infoUnsafe: () => info,
+    identify: (next) =>
+      Effect.sync(() => {
+        info = next
+        for (const listener of listeners) listener.notify(next)
+      }),
+    onInfo: (notify) =>
+      Effect.andThen(
+        member(listeners, { notify }),
+        Effect.sync(() => notify(info))
+      ),
+    endpoints: Effect.sync(() => Array.from(announced, ({ endpoint }) => endpoint)),
+    announce: (endpoint) => member(announced, { endpoint }),
+    addCheck: (name, check) => member(checks, { name, check }),
+    checks: checkAll,
+    ready: Effect.suspend(() =>
+      SubscriptionRef.getUnsafe(phase) === "serving"
+        ? Effect.map(checkAll, (all) => all.every(({ ready }) => ready) && SubscriptionRef.getUnsafe(phase) === "serving")
+        : Effect.succeed(false)
+    ),
+    scope
+  })
+})
+
+/** Keeps `item` in `set` until the scope closes. */
+const member = <A>(set: Set<A>, item: A): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => set.add(item)),
+      () => Effect.sync(() => set.delete(item))
+    )
+  )
