@@ -5,7 +5,7 @@
  * An aspect that only looks at the start and the end of a call is made with `observe`; a stack fuses neighbouring observers into plain
  * functions around the call's fiber, which is three times cheaper than combinators. `compose` keeps what fusing needs.
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,10 +15,16 @@ export interface Aspect<out E2 = never, out R2 = never> {
   <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, R | R2>
 }
 
-/** The two ends of a call. `S` is what `start` hands to `end`; `services` are those of the call's fiber. Neither may throw. */
+/**
+ * The two ends of a call. `S` is what `start` hands to `end`; `services` are those of the call's fiber. Both run inside the call, so they
+ * must be quick; what they throw becomes a defect of the call.
+ */
 export interface Observer<S, E2 = never, R2 = never> {
   readonly start: (call: CallShape, services: Context.Context<R2>) => S
-  /** Sees how the call ended. A cause that it returns takes the place of a failure; it cannot touch a success. */
+  /**
+   * Sees how the call ended, interrupts included. A cause that it returns takes the place of a failure or a defect; it cannot touch a
+   * success or an interrupt.
+   */
   readonly end: (call: CallShape, exit: Exit.Exit<unknown, unknown>, state: S, services: Context.Context<R2>) => Cause.Cause<E2> | void
 }
 
@@ -45,7 +51,7 @@ interface WithParts {
 export const identity: Aspect = (call) => call
 
 /** Composes aspects; the first is outermost. */
-export const compose = <const Aspects extends ReadonlyArray<Aspect<any, any>>>( // oxlint-disable-line typescript/no-explicit-any -- `any` matches every aspect; the result's types are inferred
+export const compose = <const Aspects extends ReadonlyArray<Aspect<unknown, unknown>>>(
   ...aspects: Aspects
 ): Aspect<ErrorOf<Aspects[number]>, ServicesOf<Aspects[number]>> =>
   fromParts<ErrorOf<Aspects[number]>, ServicesOf<Aspects[number]>>(aspects.flatMap(partsOf))
@@ -73,9 +79,16 @@ export interface Compiled {
 /** Compiles an aspect for a method, once, when a server or a client is built: what does not concern the method is gone afterwards. */
 export const compile = (aspect: Aspect<unknown, unknown>, method: Method): Compiled => {
   const parts = resolve(partsOf(aspect), method)
-  const inner = parts.findIndex((part) => part._tag !== "Observe")
-  const hooks = (inner < 0 ? parts : parts.slice(0, inner)).map((part) => (part as Part & { _tag: "Observe" }).observer) // by findIndex
-  return { hooks, wrap: inner < 0 ? undefined : (call) => apply(parts.slice(inner), call) }
+  const hooks: Array<AnyObserver> = []
+  let inner = 0
+  for (; inner < parts.length; inner++) {
+    const part = parts[inner]!
+    if (part._tag !== "Observe") break
+    hooks.push(part.observer)
+  }
+  if (inner === parts.length) return { hooks, wrap: undefined }
+  const rest = fuse(parts.slice(inner))
+  return { hooks, wrap: (call) => apply(rest, call) }
 }
 
 const partsOf = (aspect: Aspect<unknown, unknown>): ReadonlyArray<Part> =>
@@ -87,12 +100,61 @@ const fromParts = <E2, R2>(parts: ReadonlyArray<Part>): Aspect<E2, R2> => {
   return Object.assign(aspect, { [PartsId]: parts }) as unknown as Aspect<E2, R2>
 }
 
+/** Decides what the method alone decides, and turns observers behind a test of the call into one observer that tests first. */
 const resolve = (parts: ReadonlyArray<Part>, method: Method): ReadonlyArray<Part> =>
-  parts.flatMap((part) => {
+  parts.flatMap((part): ReadonlyArray<Part> => {
     if (part._tag !== "When") return [part]
-    if (part.test._tag === "Method") return part.test.matches(method) ? resolve(part.parts, method) : []
-    return [{ ...part, parts: resolve(part.parts, method) }]
+    const { test } = part
+    if (test._tag === "Method") return test.matches(method) ? resolve(part.parts, method) : []
+    const inner = resolve(part.parts, method)
+    if (inner.length === 0) return []
+    return inner.every(isObserve)
+      ? [
+          {
+            _tag: "Observe",
+            observer: group(
+              inner.map((part) => part.observer),
+              test.matches
+            )
+          }
+        ]
+      : [{ ...part, parts: fuse(inner) }]
   })
+
+/** Makes one observer of neighbouring ones, so that a run of them costs one combinator. */
+const fuse = (parts: ReadonlyArray<Part>): ReadonlyArray<Part> => {
+  const fused: Array<Part> = []
+  let run: Array<AnyObserver> = []
+  const flush = () => {
+    if (run.length > 0) fused.push({ _tag: "Observe", observer: run.length === 1 ? run[0]! : group(run) })
+    run = []
+  }
+  for (const part of parts) {
+    if (part._tag === "Observe") run.push(part.observer)
+    else {
+      flush()
+      fused.push(part)
+    }
+  }
+  flush()
+  return fused
+}
+
+const isObserve = (part: Part): part is Part & { readonly _tag: "Observe" } => part._tag === "Observe"
+
+/** Several observers as one, for the calls that match. */
+const group = (hooks: ReadonlyArray<AnyObserver>, matches?: (call: CallShape) => boolean): AnyObserver => ({
+  start: (call, services) => (matches === undefined || matches(call) ? start(hooks, call, services) : undefined),
+  end: (call, exit, states, services) => {
+    if (states === undefined) return undefined
+    // `states` is what `start` above has returned
+    const result = end(hooks, call, exit, states as Array<unknown>, services)
+    if (result === exit || Exit.isSuccess(result)) return undefined
+    // only a hook that threw makes a failure of a success; whoever runs this observer makes it a defect again
+    if (Exit.isSuccess(exit)) throw Cause.squash(result.cause)
+    return result.cause
+  }
+})
 
 const apply = <A, E, R>(parts: ReadonlyArray<Part>, call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
   let effect = call
@@ -114,7 +176,11 @@ const around = <A, E, R>(observer: AnyObserver, effect: Effect.Effect<A, E, R>):
     const state = observer.start(call, services)
     let replacement: Cause.Cause<unknown> | void = undefined
     return effect.pipe(
-      Effect.onExit((exit) => Effect.sync(() => void (replacement = observer.end(call, exit, state, services)))),
+      Effect.onExit((exit) => {
+        const cause = observer.end(call, exit, state, services)
+        if (Exit.isFailure(exit) && !Cause.hasInterrupts(exit.cause)) replacement = cause
+        return Effect.void
+      }),
       Effect.catchCause((cause) => Effect.failCause((replacement ?? cause) as Cause.Cause<E>)) // E2 is in the stack's type
     )
   })
@@ -122,11 +188,17 @@ const around = <A, E, R>(observer: AnyObserver, effect: Effect.Effect<A, E, R>):
 const withCall = <A, E, R>(f: (call: CallShape, services: Context.Context<never>) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => f(Context.getUnsafe(fiber.context, Call), fiber.context))
 
-/** Runs the `start` of each hook, outermost first. The states go to `end`. */
+/** Runs the `start` of each hook, outermost first. The states go to `end`. What a hook throws waits in its state. */
 export const start = (hooks: Compiled["hooks"], call: CallShape, services: Context.Context<never>): Array<unknown> | undefined => {
   if (hooks.length === 0) return undefined
   const states: Array<unknown> = []
-  for (let i = 0; i < hooks.length; i++) states.push(hooks[i]!.start(call, services))
+  for (let i = 0; i < hooks.length; i++) {
+    try {
+      states.push(hooks[i]!.start(call, services))
+    } catch (thrown) {
+      states.push(new Thrown(thrown))
+    }
+  }
   return states
 }
 
@@ -140,8 +212,25 @@ export const end = <A, E>(
 ): Exit.Exit<A, unknown> => {
   let result: Exit.Exit<A, unknown> = exit
   for (let i = hooks.length - 1; i >= 0; i--) {
-    const replacement = hooks[i]!.end(call, result, states![i], services)
-    if (replacement !== undefined && Exit.isFailure(result)) result = Exit.failCause(replacement)
+    const state = states![i]
+    if (state instanceof Thrown) {
+      result = Exit.die(state.defect)
+      continue
+    }
+    try {
+      const replacement = hooks[i]!.end(call, result, state, services)
+      if (replacement !== undefined && Exit.isFailure(result) && !Cause.hasInterrupts(result.cause)) result = Exit.failCause(replacement)
+    } catch (thrown) {
+      result = Exit.die(thrown)
+    }
   }
   return result
+}
+
+/** What a hook threw where no fiber could catch it. */
+class Thrown {
+  readonly defect: unknown
+  constructor(defect: unknown) {
+    this.defect = defect
+  }
 }

@@ -20,9 +20,10 @@ export const min = (a: Deadline | undefined, b: Deadline | undefined): Deadline 
   a === undefined ? b : b === undefined || a < b ? a : b
 
 /** What is left of the current deadline: zero when it has passed, undefined when there is none. */
-export const remaining: Effect.Effect<Duration.Duration | undefined> = Effect.gen(function* () {
-  const deadline = yield* Current
-  if (deadline === undefined) return undefined
-  const now = yield* Clock.currentTimeMillis
-  return Duration.millis(Math.max(0, deadline - now))
+export const remaining: Effect.Effect<Duration.Duration | undefined> = Effect.withFiber((fiber) => {
+  const deadline = fiber.getRef(Current)
+  if (deadline === undefined) return none
+  return Effect.succeed(Duration.millis(Math.max(0, deadline - fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())))
 })
+
+const none: Effect.Effect<undefined> = Effect.succeed(undefined)

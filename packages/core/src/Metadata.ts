@@ -17,13 +17,21 @@ export const empty: Metadata = new Map()
 /** A fresh, empty writer. */
 export const make = (): MutableMetadata => new Map()
 
-/** Metadata from a record; values given as one string or several. */
+/** Metadata from a record; values given as one string or several. Keys that differ only in case share their values. */
 export const fromRecord = (record: Readonly<Record<string, string | ReadonlyArray<string>>>): MutableMetadata => {
   const self = make()
   for (const [key, value] of Object.entries(record)) {
-    self.set(key.toLowerCase(), typeof value === "string" ? [value] : [...value])
+    if (typeof value === "string") add(self, key, value)
+    else for (const each of value) add(self, key, each)
   }
   return self
+}
+
+/** A writer that starts with the content of `self` and shares nothing with it. */
+export const clone = (self: Metadata): MutableMetadata => {
+  const copy = make()
+  for (const [key, values] of self) copy.set(key, [...values])
+  return copy
 }
 
 /** The first value stored under `key`. */
@@ -54,15 +62,19 @@ export const add = (self: MutableMetadata, key: string, value: string): void => 
 
 /** The first value of a `-bin` key as bytes; none when it is absent or not base64. */
 export const getBinary = (self: Metadata, key: string): Option.Option<Uint8Array> =>
-  Option.flatMap(get(self, key), (text) => Option.getSuccess(decodeBase64(text)))
+  // a peer may join several values with commas, which base64 has not
+  Option.flatMap(get(self, key), (text) => Option.getSuccess(decodeBase64(text.split(",", 1)[0]!.trim())))
 
 /** Stores bytes under a `-bin` key, as unpadded base64. */
 export const setBinary = (self: MutableMetadata, key: string, value: Uint8Array): void => {
-  self.set(key.toLowerCase(), [Base64.encode(value).replace(/=+$/, "")])
+  self.set(key.toLowerCase(), [Base64.encode(value).replaceAll("=", "")])
 }
 
-// gRPC peers send base64 with and without padding, and some the URL-safe alphabet.
+// gRPC peers send base64 with and without padding, and some the URL-safe alphabet. Scanned by hand: a pattern for trailing `=` takes
+// quadratic time on a value full of them.
 const decodeBase64 = (text: string): Result.Result<Uint8Array, unknown> => {
-  const plain = text.replace(/=+$/, "").replaceAll("-", "+").replaceAll("_", "/")
+  let end = text.length
+  while (end > 0 && text[end - 1] === "=") end--
+  const plain = text.slice(0, end).replaceAll("-", "+").replaceAll("_", "/")
   return Base64.decode(plain + "=".repeat((4 - (plain.length % 4)) % 4))
 }

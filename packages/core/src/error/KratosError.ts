@@ -6,21 +6,47 @@
  * 500 without detail, because its text may hold secrets.
  */
 import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import * as Instance from "./Instance.ts"
 import * as Status from "./Status.ts"
+
+export interface Props extends Instance.Props {
+  /** HTTP semantics. Outside 300–599 the error leaves its process as 500. */
+  readonly code: number
+  readonly reason: string
+  /** The gRPC code it arrived with, when `code` does not lead back to it. */
+  readonly grpc?: Status.GrpcCode
+}
 
 export class KratosError extends Schema.TaggedError<KratosError>("@effect-kratos/core/error/KratosError")("KratosError", {
   code: Schema.Int,
   reason: Schema.String,
   message: Schema.String,
   metadata: Schema.Record(Schema.String, Schema.String),
-  /** The gRPC code it arrived with, when `code` does not lead back to it. */
   grpc: Schema.optionalKey(Schema.Literals([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16])),
-  /** What led to it, for logs in this process; never on the wire. */
-  cause: Schema.optionalKey(Schema.Defect())
+  cause: Instance.localCause
 }) {
+  // Schema builds instances through the second parameter, which goes on unchanged: decoding is not affected
+  // @effect-diagnostics-next-line overriddenSchemaConstructor:off
+  constructor(props: Props, options?: Schema.MakeOptions) {
+    // options come from Schema itself; props that it would accept need not go through it
+    if (options === undefined && isProps(props)) return allocate(new.target, props, true)
+    super({ metadata: {}, ...props }, options)
+  }
+
   get [Status.TypeId](): Status.Status {
-    return this
+    return Status.isErrorCode(this.code) ? this : { code: 500, reason: this.reason, grpc: this.grpc }
+  }
+
+  /** The body of Kratos, in its order. The cause stays here. */
+  override toJSON(): {
+    readonly code: number
+    readonly reason: string
+    readonly message: string
+    readonly metadata: Readonly<Record<string, string>>
+  } {
+    return { code: this.code, reason: this.reason, message: this.message, metadata: this.metadata }
   }
 }
 
@@ -37,37 +63,54 @@ export interface Options {
   readonly cause?: unknown
 }
 
-/** Creates an error. `code` outside 100–599 becomes 500, since HTTP could not carry it. */
-export const make = (code: number, reason: string, message: string, options?: Options): KratosError => {
-  const valid = Number.isInteger(code) && code >= 100 && code <= 599
-  // Errors of the wire have no useful stack, and capturing one costs ten times the rest.
-  const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 0
-  try {
-    return new KratosError({
-      code: valid ? code : 500,
+/** Creates an error without a stack trace. `code` outside 300–599 becomes 500: HTTP could not carry it, or a peer would take it for success. */
+export const make = (code: number, reason: string, message: string, options?: Options): KratosError =>
+  allocate(
+    KratosError,
+    {
+      code: Status.isErrorCode(code) ? code : 500,
       reason,
       message,
       metadata: options?.metadata ?? {},
       ...(options?.grpc === undefined ? undefined : { grpc: options.grpc }),
-      ...(options?.cause === undefined ? undefined : { cause: options.cause })
-    })
-  } finally {
-    Error.stackTraceLimit = limit
-  }
+      cause: options?.cause
+    },
+    false
+  )
+
+/** The error of a gRPC status. It leaves again with the number it came with; one that gRPC does not define is 500. */
+export const fromGrpc = (
+  code: number,
+  message: string,
+  detail?: { readonly reason?: string | undefined; readonly metadata?: Readonly<Record<string, string>> | undefined }
+): KratosError => {
+  const http = Status.httpFromGrpc(code)
+  return make(http, detail?.reason ?? "", message, {
+    metadata: detail?.metadata,
+    grpc: Status.isGrpcCode(code) && Status.grpcFromHttp(http) !== code ? code : undefined
+  })
 }
 
 /** True for anything that carries a wire status. */
 export const isMarked = (error: unknown): error is Marked => typeof error === "object" && error !== null && Status.TypeId in error
 
-/** True when `error` is a marked error with the same code and reason; message and metadata do not count. */
+/** True when `error`, or an error that it names as its cause, has the code and reason of `target`; message and metadata do not count. */
 export const is = (error: unknown, target: Status.Status): boolean => {
-  if (!isMarked(error)) return false
-  const status = error[Status.TypeId]
-  return status.code === target.code && status.reason === target.reason
+  let current = error
+  for (let depth = 0; depth < maxCauses && typeof current === "object" && current !== null; depth++) {
+    if (isMarked(current)) {
+      const status = current[Status.TypeId]
+      if (status.code === target.code && status.reason === target.reason) return true
+    }
+    current = (current as { readonly cause?: unknown }).cause
+  }
+  return false
 }
 
-/** The `KratosError` of any error value: itself, the status it is marked with, or 500 without detail (the value stays as `cause`). */
+/**
+ * The `KratosError` of any error value: itself, the status it is marked with, or 500 without detail (the value stays as `cause`).
+ * Unlike Kratos it does not look for a status among the causes: what another service answered is not what this one declares.
+ */
 export const from = (error: unknown): KratosError => {
   if (error instanceof KratosError) return error
   if (isMarked(error)) {
@@ -90,11 +133,49 @@ export const fromCause = (cause: Cause.Cause<unknown>): KratosError => {
   return interrupted ? clientClosed("", "call was cancelled") : make(500, "", "internal error")
 }
 
+/** The status under which a cause leaves, without building the error: for logs, spans and metrics. */
+export const statusFromCause = (cause: Cause.Cause<unknown>): Status.Status => {
+  let interrupted = false
+  let died = false
+  for (const reason of cause.reasons) {
+    if (Cause.isFailReason(reason)) return isMarked(reason.error) ? reason.error[Status.TypeId] : internal
+    if (Cause.isDieReason(reason)) died = true
+    else interrupted = true
+  }
+  return interrupted && !died ? cancelled : internal
+}
+
+/** The status with which a call ends: 200 without reason when it succeeded. */
+export const statusFromExit = (exit: Exit.Exit<unknown, unknown>): Status.Status =>
+  Exit.isSuccess(exit) ? ok : statusFromCause(exit.cause)
+
+const ok: Status.Status = { code: 200, reason: "" }
+const internal: Status.Status = { code: 500, reason: "" }
+const cancelled: Status.Status = { code: 499, reason: "" }
+
 /** The code that `error` has or would leave with. */
 export const code = (error: unknown): number => (isMarked(error) ? error[Status.TypeId].code : 500)
 
 /** The reason that `error` has, or the empty string. */
 export const reason = (error: unknown): string => (isMarked(error) ? error[Status.TypeId].reason : "")
+
+/** One line for logs, in the form that Kratos prints: `error: code = 404 reason = … message = … metadata = map[k:v] cause = <nil>`. */
+export const format = (error: unknown): string => formatDepth(error, maxCauses)
+
+const formatDepth = (error: unknown, depth: number): string => {
+  if (!isMarked(error)) return error instanceof Error ? error.message : String(error)
+  const { code, reason } = error[Status.TypeId]
+  const metadata = Object.entries(error.metadata ?? {})
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([key, value]) => `${key}:${value}`)
+    .join(" ")
+  const cause = (error as { readonly cause?: unknown }).cause
+  const text = cause === undefined ? "<nil>" : depth === 0 ? "…" : formatDepth(cause, depth - 1)
+  return `error: code = ${code} reason = ${reason} message = ${error.message} metadata = map[${metadata}] cause = ${text}`
+}
+
+// A cycle of causes, or a chain that somebody built in a loop, must not hold up a call.
+const maxCauses = 16
 
 /** A copy with `metadata` in place of the old. */
 export const withMetadata = (self: KratosError, metadata: Readonly<Record<string, string>>): KratosError =>
@@ -103,6 +184,24 @@ export const withMetadata = (self: KratosError, metadata: Readonly<Record<string
 /** A copy with `cause` in place of the old. */
 export const withCause = (self: KratosError, cause: unknown): KratosError =>
   make(self.code, self.reason, self.message, { metadata: self.metadata, grpc: self.grpc, cause })
+
+const isProps = (props: Props): boolean =>
+  Instance.isProps(props) &&
+  Number.isSafeInteger(props.code) &&
+  typeof props.reason === "string" &&
+  (props.grpc === undefined ? !("grpc" in props) : Status.isGrpcCode(props.grpc))
+
+/** Own fields as Schema's constructor would leave them. */
+const allocate = (target: NewableFunction, props: Props, trace: boolean): KratosError => {
+  // an object of class `target` that gets every field of it here
+  const self = Instance.allocate(target, props, trace) as { -readonly [K in keyof KratosError]: KratosError[K] }
+  self._tag = "KratosError"
+  self.code = props.code
+  self.reason = props.reason
+  self.metadata = props.metadata ?? {}
+  if (props.grpc !== undefined) self.grpc = props.grpc
+  return self
+}
 
 interface Constructor {
   (reason: string, message: string, options?: Options): KratosError
