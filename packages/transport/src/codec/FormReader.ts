@@ -1,0 +1,311 @@
+/**
+ * Reads form pairs into messages, compiled from the descriptor: one table of names per message type, so that a plain `name=value` is one
+ * lookup. Keys may be `a`, `a.b`, `list`, `list[]`, `list[0]`, `map[key]`, `map.key`, and for lists and maps of messages `list[0].name` and
+ * `map[key].name`; names are proto names or JSON names. Keys that lead to no field are skipped, as Kratos does.
+ */
+import { create, fromJson, type DescField, type DescMessage, type JsonObject, type JsonValue, type Message } from "@bufbuild/protobuf"
+import { StructSchema } from "@bufbuild/protobuf/wkt"
+import { BadText } from "./BadText.ts"
+import * as QueryString from "./QueryString.ts"
+import * as Text from "./Text.ts"
+
+/** Most pairs of one form. */
+const maxPairs = 10_000
+/** Most steps of one key. */
+const maxDepth = 100
+
+/** Reads raw pairs into a message. Throws `BadText`, with the key in its message. */
+export type FormReader = (message: Message, raw: string) => void
+
+/** Sets one field, however deep, from text. Throws `BadText`. */
+export type FieldSetter = (message: Message, text: string) => void
+
+type Members = Record<string, unknown>
+
+/** What a name of a message leads to. */
+class Entry {
+  readonly field: DescField
+  /** Of the field among those of its message. */
+  readonly index: number
+  /** Name of the property that holds it. */
+  readonly local: string
+  readonly oneof: string | undefined
+  readonly parse: Text.Parse | undefined
+  readonly key: ((text: string) => string) | undefined
+  readonly isStruct: boolean
+  private readonly next: () => Table
+
+  constructor(field: DescField, index: number, next: (schema: DescMessage) => Table) {
+    this.field = field
+    this.index = index
+    this.local = field.localName
+    this.oneof = field.oneof?.localName
+    this.isStruct = field.message?.typeName === StructSchema.typeName && field.parent.typeName !== "google.protobuf.Value"
+    this.parse = this.isStruct ? parseStruct : Text.parser(field)
+    this.key = field.fieldKind === "map" ? Text.keyParser(field.mapKey) : undefined
+    this.next = () => next(field.message!)
+  }
+
+  /** The names below; undefined for fields whose values have no names of their own. */
+  get table(): Table | undefined {
+    return this.field.message === undefined || this.isStruct || Text.isUnwrapped(this.field) ? undefined : this.next()
+  }
+}
+
+interface Table extends ReadonlyMap<string, Entry> {}
+
+/** The tables of all message types that a reader meets. */
+const tables = (): ((schema: DescMessage) => Table) => {
+  const known = new Map<DescMessage, Table>()
+  const tableOf = (schema: DescMessage): Table => {
+    let table = known.get(schema)
+    if (table === undefined) {
+      table = names(schema, (field, index) => new Entry(field, index, tableOf))
+      known.set(schema, table)
+    }
+    return table
+  }
+  return tableOf
+}
+
+const names = (schema: DescMessage, entry: (field: DescField, index: number) => Entry | undefined): Table => {
+  const table = new Map<string, Entry>()
+  const entries = schema.fields.map(entry)
+  // a proto name wins over the JSON name of another field
+  for (const found of entries) if (found !== undefined) table.set(found.field.jsonName, found)
+  for (const found of entries) if (found !== undefined) table.set(found.field.name, found)
+  return table
+}
+
+/**
+ * Compiles a reader for `schema`. Fields in `except` (paths of proto names) are skipped with all below them, because something else binds
+ * them.
+ */
+export const compile = (schema: DescMessage, except: ReadonlyArray<ReadonlyArray<string>> = []): FormReader => {
+  const tableOf = tables()
+  const root = except.length === 0 ? tableOf(schema) : without(schema, except, tableOf)
+  return (message, raw) => {
+    if (raw !== "") new Reading(root).all(message, raw)
+  }
+}
+
+const without = (schema: DescMessage, except: ReadonlyArray<ReadonlyArray<string>>, tableOf: (schema: DescMessage) => Table): Table =>
+  names(schema, (field, index) => {
+    const here = except.filter((path) => path[0] === field.name)
+    if (here.some((path) => path.length === 1)) return undefined
+    const below = here.map((path) => path.slice(1))
+    let table: Table | undefined
+    return new Entry(field, index, below.length === 0 ? tableOf : (next) => (table ??= without(next, below, tableOf)))
+  })
+
+/** Compiles the setter of one field; undefined when there is no such field, or none that one text can hold. */
+export const setter = (schema: DescMessage, path: ReadonlyArray<string>): FieldSetter | undefined => {
+  const steps: Array<Entry> = []
+  let table: Table | undefined = tables()(schema)
+  for (const name of path) {
+    const entry: Entry | undefined = table?.get(name)
+    if (entry === undefined || entry.field.fieldKind === "list" || entry.field.fieldKind === "map") return undefined
+    steps.push(entry)
+    table = entry.table
+  }
+  const leaf = steps.pop()
+  const parse = leaf?.parse
+  if (leaf === undefined || parse === undefined) return undefined
+  return (message, text) => {
+    let target = message
+    for (const step of steps) target = child(target, step)
+    // a path may say again what the body said, but not the opposite
+    put(target, leaf, parse(text), true)
+  }
+}
+
+const parseStruct = (text: string): JsonObject => {
+  let json: JsonValue
+  try {
+    json = JSON.parse(text) as JsonValue
+    // for its checks: an object, not too deep
+    fromJson(StructSchema, json)
+  } catch {
+    throw BadText.expected("a JSON object")
+  }
+  return json as JsonObject
+}
+
+/** The message in a singular field, made when there is none. */
+const child = (message: Message, entry: Entry): Message => {
+  // a message is a record of its members
+  const members = message as unknown as Members
+  if (entry.oneof === undefined) return (members[entry.local] ??= create(entry.field.message!)) as Message
+  const choice = members[entry.oneof] as { readonly case: string | undefined; readonly value?: unknown }
+  if (choice.case === entry.local) return choice.value as Message
+  const value = create(entry.field.message!)
+  put(message, entry, value, false)
+  return value
+}
+
+const put = (message: Message, entry: Entry, value: unknown, again: boolean): void => {
+  const members = message as unknown as Members
+  if (entry.oneof === undefined) members[entry.local] = value
+  else {
+    const choice = members[entry.oneof] as { readonly case: string | undefined }
+    if (choice.case !== undefined && !(again && choice.case === entry.local)) throw new BadText(`the oneof "${entry.field.oneof!.name}" is set twice`)
+    members[entry.oneof] = { case: entry.local, value }
+  }
+}
+
+const own = (object: object, key: string, value: unknown): void => {
+  // assigning `__proto__` would change the prototype
+  if (key === "__proto__") Object.defineProperty(object, key, { value, configurable: true, enumerable: true, writable: true })
+  else (object as Members)[key] = value
+}
+
+const nameEnd = /[.[]/
+
+/** One form on its way into one message. */
+class Reading {
+  private readonly root: Table
+  private count = 0
+  /** Singular fields of the root that were set, by index while it fits, and those of other messages. */
+  private bits = 0
+  private others: Map<Message, Set<number>> | undefined = undefined
+  /** Elements of lists of messages by the index in their key. */
+  private elements: Map<Array<unknown>, Map<number, Message>> | undefined = undefined
+  private message: Message | undefined = undefined
+
+  constructor(root: Table) {
+    this.root = root
+  }
+
+  all(message: Message, raw: string): void {
+    this.message = message
+    QueryString.each(raw, (key, value) => {
+      if (++this.count > maxPairs) throw new BadText(`more than ${maxPairs} parameters`)
+      this.pair(message, QueryString.decode(key), value)
+    })
+    // keys come sorted as text, where 10 precedes 2
+    for (const [list, byIndex] of this.elements ?? []) {
+      list.splice(list.length - byIndex.size, byIndex.size, ...[...byIndex].toSorted(([a], [b]) => a - b).map(([, element]) => element))
+    }
+  }
+
+  private pair(message: Message, key: string, raw: string): void {
+    try {
+      const entry = this.root.get(key)
+      if (entry !== undefined) this.value(message, entry, QueryString.decode(raw))
+      else if (nameEnd.test(key)) this.walk(message, key, raw)
+    } catch (error) {
+      if (error instanceof BadText || error instanceof QueryString.BadEncoding) throw new BadText(`"${key}": ${error.message}`)
+      throw error
+    }
+  }
+
+  private walk(start: Message, key: string, raw: string): void {
+    let message = start
+    let table: Table | undefined = this.root
+    let rest = key
+    for (let depth = 0; ; depth++) {
+      if (depth >= maxDepth) throw new BadText(`deeper than ${maxDepth} levels`)
+      const end = rest.search(nameEnd)
+      const entry: Entry | undefined = table?.get(end === -1 ? rest : rest.slice(0, end))
+      if (entry === undefined) return
+      rest = end === -1 ? "" : rest.slice(end)
+      if (rest === "") return this.value(message, entry, QueryString.decode(raw))
+      const next = this.step(message, entry, rest, raw)
+      if (next === undefined) return
+      ;({ message, rest } = next)
+      table = entry.table
+    }
+  }
+
+  /** Follows what stands behind a name; undefined when that has set the value. */
+  private step(message: Message, entry: Entry, rest: string, raw: string): { readonly message: Message; readonly rest: string } | undefined {
+    const members = message as unknown as Members
+    if (entry.field.fieldKind === "list") {
+      const match = /^\[(\d{0,9})\](?:\.(.+))?$/.exec(rest)
+      if (match === null) throw new BadText("not a list index")
+      if (match[2] === undefined) return void this.value(message, entry, QueryString.decode(raw))
+      if (entry.field.message === undefined || match[1] === "") throw new BadText("its items have no fields")
+      return { message: this.element(members[entry.local] as Array<unknown>, entry.field.message, Number(match[1])), rest: match[2] }
+    }
+    if (entry.field.fieldKind === "map") {
+      const map = members[entry.local] as Members
+      const split = entry.parse === undefined ? inner(rest) : whole(rest)
+      if (split === undefined) throw new BadText("not a map key")
+      const key = entry.key!(split.key)
+      if (entry.parse !== undefined) return void own(map, key, entry.parse(QueryString.decode(raw)))
+      if (split.rest === "") throw new BadText("is a message; name its fields")
+      if (!Object.hasOwn(map, key)) own(map, key, create(entry.field.message!))
+      return { message: Object.getOwnPropertyDescriptor(map, key)!.value as Message, rest: split.rest }
+    }
+    if (entry.isStruct) {
+      const split = whole(rest)
+      if (split === undefined) throw new BadText("not a key")
+      const struct = this.struct(message, entry)
+      return void own(struct, split.key, QueryString.decode(raw))
+    }
+    if (Text.isUnwrapped(entry.field) && rest === ".value") return void this.value(message, entry, QueryString.decode(raw))
+    if (entry.field.message === undefined || Text.isUnwrapped(entry.field) || rest[0] !== ".") throw new BadText("has no fields")
+    return { message: child(message, entry), rest: rest.slice(1) }
+  }
+
+  private value(message: Message, entry: Entry, text: string): void {
+    const { parse } = entry
+    if (entry.field.fieldKind === "map") throw new BadText("a map needs a key")
+    if (parse === undefined) throw new BadText("is a message; name its fields")
+    if (entry.field.fieldKind === "list") {
+      ;((message as unknown as Members)[entry.local] as Array<unknown>).push(parse(text))
+      return
+    }
+    this.once(message, entry)
+    if (text !== "") put(message, entry, parse(text), false)
+  }
+
+  /** A singular field has one value. */
+  private once(message: Message, entry: Entry): void {
+    if (message === this.message && entry.index < 31) {
+      const bit = 1 << entry.index
+      if ((this.bits & bit) !== 0) throw new BadText("has several values")
+      this.bits |= bit
+      return
+    }
+    this.others ??= new Map()
+    let seen = this.others.get(message)
+    if (seen === undefined) this.others.set(message, (seen = new Set()))
+    if (seen.has(entry.index)) throw new BadText("has several values")
+    seen.add(entry.index)
+  }
+
+  private element(list: Array<unknown>, schema: DescMessage, index: number): Message {
+    this.elements ??= new Map()
+    let byIndex = this.elements.get(list)
+    if (byIndex === undefined) this.elements.set(list, (byIndex = new Map()))
+    let element = byIndex.get(index)
+    if (element === undefined) {
+      element = create(schema)
+      byIndex.set(index, element)
+      list.push(element)
+    }
+    return element
+  }
+
+  private struct(message: Message, entry: Entry): object {
+    const members = message as unknown as Members
+    const held = entry.oneof === undefined ? members[entry.local] : (members[entry.oneof] as { readonly value?: unknown }).value
+    if (typeof held === "object" && held !== null) return held
+    const made = {}
+    put(message, entry, made, false)
+    return made
+  }
+}
+
+/** The key of a map whose values are text: all of what follows, so that a key may hold dots and brackets. */
+const whole = (rest: string): { readonly key: string; readonly rest: string } | undefined => {
+  if (rest[0] === ".") return { key: rest.slice(1), rest: "" }
+  return rest.endsWith("]") ? { key: rest.slice(1, -1), rest: "" } : undefined
+}
+
+/** The key of a map whose values are messages, and the names behind it. */
+const inner = (rest: string): { readonly key: string; readonly rest: string } | undefined => {
+  const match = /^(?:\[([^\]]*)\]|\.([^.[]*))(?:\.(.+))?$/s.exec(rest)
+  return match === null ? undefined : { key: match[1] ?? match[2]!, rest: match[3] ?? "" }
+}

@@ -1,0 +1,73 @@
+/**
+ * protobuf-JSON. Replies have all implicit fields (Kratos' EmitUnpopulated), camelCase names, 64-bit integers as strings; input may use
+ * either name of a field, numbers or strings, and fields that nobody knows are skipped unless told otherwise. Duplicate keys are an error:
+ * two readers that disagree on which one counts are an old way around checks.
+ */
+import { create, fromJsonString, mergeFromJson, type DescField, type JsonValue, type Message, type Registry } from "@bufbuild/protobuf"
+import * as Codec from "./Codec.ts"
+import * as JsonWriter from "./JsonWriter.ts"
+import * as Utf8 from "./Utf8.ts"
+
+export interface Options {
+  /** Label of replies. Default `json`. */
+  readonly name?: "json" | "protojson" | undefined
+  /** Writes scalars, lists and maps that hold nothing. Default true. */
+  readonly emitImplicit?: boolean | undefined
+  /** Skips input fields that the message does not have. Default true. */
+  readonly ignoreUnknown?: boolean | undefined
+  /** What `google.protobuf.Any` may hold. Default nothing. */
+  readonly registry?: Registry | undefined
+}
+
+/** Nesting of input ends here. */
+const maxDepth = 100
+
+export const make = (options: Options = {}): Codec.Codec => {
+  const { emitImplicit = true, ignoreUnknown = true, name = "json", registry } = options
+  const writer = JsonWriter.make({ alwaysEmitImplicit: emitImplicit, ...(registry === undefined ? undefined : { registry }) })
+  const read = { ignoreUnknownFields: ignoreUnknown, recursionLimit: maxDepth, ...(registry === undefined ? undefined : { registry }) }
+  const what = "body unmarshal json"
+  return {
+    name,
+    contentType: `application/${name}`,
+    contentTypes: name === "json" ? ["application/json", "text/json"] : ["application/protojson"],
+    encode: (schema, message) => Codec.encoding(() => Utf8.encode(writer.message(schema)(message))),
+    decode: (schema, bytes) => Codec.decoding(what, () => fromJsonString(schema, textOf(bytes), read)),
+    field: {
+      encode: (field, message) => Codec.encoding(() => Utf8.encode(writer.field(field)(message))),
+      decode: (field, message, bytes) =>
+        Codec.decoding(what, () => {
+          const target = create(field.parent)
+          mergeFromJson(field.parent, target, wrapped(field, textOf(bytes)), read)
+          move(field, target, message)
+        })
+    }
+  }
+}
+
+/** `application/json`. */
+export const json: Codec.Codec = make()
+
+/** The same under the name that Kratos v3 asks for. */
+export const protojson: Codec.Codec = make({ name: "protojson" })
+
+/** Bytes that are not even text. */
+class NotUtf8 extends Error {
+  override readonly message = "not UTF-8"
+}
+
+const textOf = (bytes: Uint8Array): string => {
+  const text = Utf8.decode(bytes)
+  if (text === undefined) throw new NotUtf8()
+  return text
+}
+
+/** The document around the value of one field. */
+const wrapped = (field: DescField, text: string): JsonValue => ({ [field.jsonName]: JSON.parse(text) as JsonValue })
+
+const move = (field: DescField, from: Message, to: Message): void => {
+  const member = (field.oneof ?? field).localName
+  // messages are records of their members
+  ;(to as unknown as Record<string, unknown>)[member] = (from as unknown as Record<string, unknown>)[member]
+}
+

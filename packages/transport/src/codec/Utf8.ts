@@ -1,0 +1,12 @@
+/** Text from bytes of a peer: bytes that are not UTF-8 are an error, not replacement characters. */
+import { Buffer, isUtf8 } from "node:buffer"
+
+/** Decodes; undefined when `bytes` is not UTF-8. A byte order mark at the start is dropped. */
+export const decode = (bytes: Uint8Array): string | undefined => {
+  if (!isUtf8(bytes)) return undefined
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+}
+
+/** Encodes; a lone surrogate becomes a replacement character. */
+export const encode = (text: string): Uint8Array => Buffer.from(text, "utf8")
