@@ -1,0 +1,34 @@
+/** `npm run bench`: parses, runs, prints. Rows go to stdout; progress, warnings and failures to stderr. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { parse, usage } from "./Arguments.ts"
+import * as Bench from "./Bench.ts"
+import { select } from "./benches.ts"
+import { failed } from "./BenchError.ts"
+import * as Cores from "./Cores.ts"
+import * as Row from "./Row.ts"
+
+const main = Effect.gen(function* () {
+  const args = yield* Effect.fromResult(parse(process.argv.slice(2)))
+  if (args.help) return yield* Console.log(usage)
+  const cores = Cores.detect()
+  const benches = yield* select(args, cores)
+  if (cores.warning !== undefined) yield* Console.error(`warning: ${cores.warning}`)
+
+  const failures: Array<string> = []
+  for (const bench of benches) {
+    const outcome = yield* Bench.run(bench, cores, args)
+    failures.push(...outcome.failures)
+    for (const measured of outcome.measured) {
+      if (!args.json) yield* Console.log(`\n${Row.toTable(measured)}`)
+      else for (const row of Row.fromMeasured(measured)) yield* Console.log(Row.toJson(row))
+    }
+  }
+  if (failures.length > 0) return yield* failed(`without a figure: ${failures.join(", ")}`)
+}).pipe(
+  Effect.scoped,
+  Effect.tapError((error) => Console.error(error.message))
+)
+
+NodeRuntime.runMain(main, { disableErrorReporting: true })

@@ -1,0 +1,34 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Row from "../src/Row.ts"
+
+const measured: Row.Measured = {
+  bench: "unary",
+  load: "10x10",
+  unit: "calls/s",
+  samples: new Map([
+    ["us", [30_000, 30_000.6, 33_000]],
+    ["them", [10_000, 15_000, 12_000]]
+  ])
+}
+
+describe("Row", () => {
+  it("has one line of JSON a subject, with exactly these fields in this order", () => {
+    const lines = Row.fromMeasured(measured).map(Row.toJson)
+    assert.deepStrictEqual(lines, [
+      `{"bench":"unary","load":"10x10","subject":"us","median":30001,"unit":"calls/s","ratios":{"them":2.75}}`,
+      `{"bench":"unary","load":"10x10","subject":"them","median":12000,"unit":"calls/s","ratios":{"us":0.36}}`
+    ])
+  })
+
+  it("prints a table whose columns line up", () => {
+    assert.strictEqual(
+      Row.toTable(measured),
+      [
+        "unary, load 10x10",
+        "subject  calls/s    ±  ÷ us  ÷ them",
+        "us        30,001   5%     1    2.75",
+        "them      12,000  21%  0.36       1"
+      ].join("\n")
+    )
+  })
+})
