@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config"
 
 // Vitest reads this file because every script passes `--config vitest.workspace.ts`.
 const integration = process.env["INTEGRATION"] === "1"
+// a file for machines to read, beside the usual output
+const report = process.env["TEST_REPORT"]
 
 const project = (name: string, root: string) => ({
   test: {
@@ -16,6 +18,7 @@ const project = (name: string, root: string) => ({
 
 export default defineConfig({
   test: {
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
     projects: [
       ...["core", "http2", "transport", "protoc-gen"].map((name) => project(name, `packages/${name}`)),
       ...["helloworld", "errors"].map((name) => project(`example-${name}`, `examples/${name}`)),
