@@ -27,7 +27,7 @@ export const make = (codecs: readonly [Codec.Codec, ...ReadonlyArray<Codec.Codec
     if (contentType === undefined || contentType === "") return Result.succeed(fallback)
     const codec = byType.get(contentType) ?? byType.get(mediaType(contentType))
     if (codec !== undefined) return Result.succeed(codec)
-    return Result.fail(KratosError.make(415, Codec.reason, `unsupported content type "${mediaType(contentType).slice(0, 100)}"`))
+    return Result.fail(unsupported(contentType))
   }
 
   const forReply: Codecs["forReply"] = (accept) => {
@@ -51,6 +51,10 @@ export const make = (codecs: readonly [Codec.Codec, ...ReadonlyArray<Codec.Codec
   }
   return { forBody, forReply }
 }
+
+/** 415 `CODEC`. */
+export const unsupported = (contentType: string): KratosError.KratosError =>
+  KratosError.make(415, Codec.reason, `unsupported content type "${mediaType(contentType).slice(0, 100)}"`)
 
 /** JSON, protojson, proto and form. */
 export const standard: Codecs = make([Json.json, Json.protojson, Proto.codec, Form.codec])

@@ -224,8 +224,8 @@ class Reading {
       const match = /^\[(\d{0,9})\](?:\.(.+))?$/.exec(rest)
       if (match === null) throw new BadText("not a list index")
       if (match[2] === undefined) return void this.value(message, entry, QueryString.decode(raw))
-      if (entry.field.message === undefined || match[1] === "") throw new BadText("its items have no fields")
-      return { message: this.element(members[entry.local] as Array<unknown>, entry.field.message, Number(match[1])), rest: match[2] }
+      if (entry.table === undefined || match[1] === "") throw new BadText("its items have no fields")
+      return { message: this.element(members[entry.local] as Array<unknown>, entry.field.message!, Number(match[1])), rest: match[2] }
     }
     if (entry.field.fieldKind === "map") {
       const map = members[entry.local] as Members

@@ -16,13 +16,17 @@ export const decode = (raw: string): string => {
   }
 }
 
-/** Encodes a key or a value so that only letters, digits and `-_.~` stay as they are. A lone surrogate becomes a replacement character. */
-export const encode = (text: string): string =>
+/** Encodes everything but letters, digits and `-_.~`. A lone surrogate becomes a replacement character. */
+export const percentEncode = (text: string): string =>
   /^[A-Za-z0-9\-_.~]*$/.test(text)
     ? text
-    : encodeURIComponent(text.toWellFormed())
-        .replaceAll("%20", "+")
-        .replaceAll(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+    : encodeURIComponent(text.replaceAll(/\p{Surrogate}/gu, "\ufffd")).replaceAll(
+        /[!'()*]/g,
+        (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`
+      )
+
+/** Encodes a key or a value: the same, with `+` for a space. */
+export const encode = (text: string): string => percentEncode(text).replaceAll("%20", "+")
 
 /** Calls `visit` with every raw pair, in order; a key without `=` has an empty value, pairs without any text are skipped. */
 export const each = (raw: string, visit: (key: string, value: string) => void): void => {

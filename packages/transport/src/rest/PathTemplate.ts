@@ -7,6 +7,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { percentEncode as escape } from "../codec/QueryString.ts"
 
 /** A template that does not parse, or a path that cannot be built from it. `position` counts UTF-16 units from the start of the template. */
 export class PathTemplateError extends Schema.TaggedError<PathTemplateError>("@effect-kratos/transport/rest/PathTemplateError")("PathTemplateError", {
@@ -85,9 +86,6 @@ export const decode = (raw: string, multi: boolean): string | undefined => {
     return undefined
   }
 }
-
-const escape = (text: string): string =>
-  encodeURIComponent(text.toWellFormed()).replaceAll(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 
 /** The path of the literal segments in a range; undefined when a wildcard is among them. */
 const literals = (template: PathTemplate, start: number, end: number): string | undefined => {
