@@ -1,0 +1,75 @@
+/**
+ * Ends a call that takes too long, and hands the deadline down: the calls that a handler makes have what is left of it.
+ *
+ * The deadline is the earlier of the one that is there already (sent by the caller, or inherited from the call that this one serves) and
+ * this aspect's own. The error says which of them it was, on which hop and in which operation. Streams have no limit of their own unless
+ * asked for: a subscription is not slow, it is long.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Aspect from "../Aspect.ts"
+import { Call, type CallShape } from "../Call.ts"
+import * as Deadline from "../Deadline.ts"
+import * as KratosError from "../error/KratosError.ts"
+
+export interface Options {
+  /** The limit of a unary call. Default: none. */
+  readonly duration?: Duration.Input | undefined
+  /** The limit of a whole stream. Default: none. */
+  readonly streams?: Duration.Input | undefined
+  /** Limits by operation, `/package.Service/Method`; `"Infinity"` for none. */
+  readonly operations?: Readonly<Record<string, Duration.Input>> | undefined
+}
+
+/** The reason of the error, code 504. */
+export const reason = "DEADLINE_EXCEEDED"
+
+/** From a duration for unary calls, or from limits by kind and operation. */
+export const make = (limit: Duration.Input | Options): Aspect.Aspect<KratosError.KratosError> => {
+  const options: Options = isOptions(limit) ? limit : { duration: limit }
+  const unary = millis(options.duration)
+  const streams = millis(options.streams)
+  const operations = new Map(Object.entries(options.operations ?? {}).map(([operation, input]) => [operation, millis(input)]))
+  return (effect) =>
+    Effect.withFiber((fiber) => {
+      const call = Context.getUnsafe(fiber.context, Call)
+      const limit = operations.get(call.operation) ?? (call.kind === "unary" ? unary : streams)
+      const inherited = Deadline.min(fiber.getRef(Deadline.Current), call.deadline)
+      if (limit === Infinity && inherited === undefined) return effect
+      const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      const own = inherited === undefined || now + limit < inherited
+      const deadline = own ? now + limit : inherited
+      const left = deadline - now
+      const late = Effect.suspend(() => Effect.fail(exceeded(call, deadline, own ? limit : undefined)))
+      if (left <= 0) return late
+      return effect.pipe(Effect.provideService(Deadline.Current, deadline), Effect.timeoutOrElse({ duration: left, orElse: () => late }))
+    })
+}
+
+/** Kratos' limit of a server: 1 second, unary calls only. */
+export const server: Aspect.Aspect<KratosError.KratosError> = make("1 second")
+
+/** Kratos' limit of a client: 2 seconds, unary calls only. */
+export const client: Aspect.Aspect<KratosError.KratosError> = make("2 seconds")
+
+const exceeded = (call: CallShape, deadline: Deadline.Deadline, limit: number | undefined): KratosError.KratosError => {
+  const hop = call.side === "server" ? "server" : `client of ${call.endpoint}`
+  return KratosError.gatewayTimeout(reason, `${hop}: ${call.operation} exceeded ${whose(call, deadline, limit)}`)
+}
+
+const whose = (call: CallShape, deadline: Deadline.Deadline, limit: number | undefined): string => {
+  if (limit !== undefined) return `its own limit of ${Duration.format(Duration.millis(limit))}`
+  if (call.side === "client") return "the deadline of the call that it is part of"
+  return deadline === call.deadline ? "the deadline that its caller sent" : "a deadline set around it"
+}
+
+const millis = (input: Duration.Input | undefined): number =>
+  input === undefined ? Infinity : Duration.toMillis(Duration.fromInputUnsafe(input))
+
+// durations have object forms too, told apart by their units
+const isOptions = (limit: Duration.Input | Options): limit is Options =>
+  typeof limit === "object" && !Array.isArray(limit) && !Duration.isDuration(limit) && !units.some((unit) => unit in limit)
+
+const units = ["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"]
