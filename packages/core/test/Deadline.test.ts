@@ -1,0 +1,27 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { TestClock } from "effect/testing"
+import * as Deadline from "../src/Deadline.ts"
+
+describe("Deadline", () => {
+  it("takes the earlier of two, and any before none", () => {
+    assert.strictEqual(Deadline.min(1, 2), 1)
+    assert.strictEqual(Deadline.min(2, 1), 1)
+    assert.strictEqual(Deadline.min(undefined, 0), 0)
+    assert.strictEqual(Deadline.min(0, undefined), 0)
+    assert.isUndefined(Deadline.min(undefined, undefined))
+  })
+
+  it.effect("shrinks with time and stops at zero", () =>
+    Effect.gen(function* () {
+      assert.isUndefined(yield* Deadline.remaining)
+      const left = Effect.map(Deadline.remaining, (left) => Duration.toMillis(left!)).pipe(Effect.provideService(Deadline.Current, 1000))
+      assert.strictEqual(yield* left, 1000)
+      yield* TestClock.adjust("400 millis")
+      assert.strictEqual(yield* left, 600)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* left, 0)
+    })
+  )
+})
