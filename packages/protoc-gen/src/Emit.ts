@@ -96,21 +96,29 @@ const printService = (context: Context, target: Target, service: DescService): v
   const tag = `export class ${name} extends ${Service}.make<${name}>()(${descriptor}`
   module.print(...DocComment.of(service))
   if (errors.kind === "service") {
-    if (errors.reasons.length === 0) module.print(`${tag}) {}`, "")
-    else module.print(...list(`${tag}, { errors: `, errors.reasons.map(use), " }) {}", ""), "")
+    const names = errors.reasons.map(use)
+    const line = `${tag}, { errors: [${names.join(", ")}] }) {}`
+    if (names.length === 0) module.print(`${tag}) {}`, "")
+    else if (line.length <= WIDTH) module.print(line, "")
+    else module.print(`${tag}, {`, ...list("  ", "errors", names, ""), "}) {}", "")
     return
   }
+  const last = errors.methods.length - 1
   const methods = errors.methods.flatMap(({ localName, reasons }, index) =>
-    list(`    ${localName}: `, reasons.map(use), index < errors.methods.length - 1 ? "," : "", "    ")
+    list("    ", localName, reasons.map(use), index < last ? "," : "")
   )
   module.print(`${tag}, {`, "  errors: {", ...methods, "  }", "}) {}", "")
 }
 
-/** `[A, B]` between two texts, on one line if it fits. */
-const list = (before: string, names: ReadonlyArray<string>, after: string, indent: string): ReadonlyArray<string> => {
-  const line = `${before}[${names.join(", ")}]${after}`
+/** `key: [A, B]`, on one line if it fits. */
+const list = (indent: string, key: string, names: ReadonlyArray<string>, after: string): ReadonlyArray<string> => {
+  const line = `${indent}${key}: [${names.join(", ")}]${after}`
   if (line.length <= WIDTH) return [line]
-  return [`${before}[`, ...names.map((name, index) => `${indent}  ${name}${index < names.length - 1 ? "," : ""}`), `${indent}]${after}`]
+  return [
+    `${indent}${key}: [`,
+    ...names.map((name, index) => `${indent}  ${name}${index < names.length - 1 ? "," : ""}`),
+    `${indent}]${after}`
+  ]
 }
 
 /** Imports a reason class; one of another package may have the name of one of ours. */

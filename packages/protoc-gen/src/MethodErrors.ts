@@ -40,7 +40,10 @@ const named = (method: DescMethod, reasons: Reasons.Reasons, diagnostics: Diagno
       )
     else found.add(reason)
   }
-  return [...found]
+  const list = [...found]
+  const twin = list.find((reason, index) => list.findIndex((other) => other.tag === reason.tag) < index)
+  if (twin !== undefined) diagnostics.warn(place, `two of its errors have the tag ${twin.tag}, so catchTag cannot tell them apart`)
+  return list
 }
 
 const find = (packageName: string, name: string, reasons: Reasons.Reasons): Reasons.Reason | undefined => {
