@@ -1,0 +1,416 @@
+import type { Duplex } from "node:stream"
+import { ConnectionError } from "./ConnectionError.ts"
+import { ErrorCode } from "./ErrorCode.ts"
+import type { Headers } from "./Headers.ts"
+import { AbuseCounter } from "./internal/AbuseCounter.ts"
+import * as Frame from "./internal/Frame.ts"
+import { Inbound, type InboundOwner } from "./internal/Inbound.ts"
+import type { Output } from "./internal/Output.ts"
+import { Pings } from "./internal/Pings.ts"
+import { RecentIds } from "./internal/RecentIds.ts"
+import { Sender, type SenderOwner } from "./internal/Sender.ts"
+import * as SettingsFrame from "./internal/SettingsFrame.ts"
+import * as State from "./internal/StreamState.ts"
+import { StreamTable } from "./internal/StreamTable.ts"
+import * as Limits from "./Limits.ts"
+import * as Settings from "./Settings.ts"
+import type { Stream } from "./Stream.ts"
+
+/** What server and client connections have in common. */
+export interface ConnectionOptions extends Limits.Options {
+  /**
+   * The connection is over: the duplex has closed. `error` says why unless the end was graceful: a `ConnectionError`, an error of the duplex, or what a
+   * listener has thrown. Called once.
+   */
+  readonly onClose?: ((error?: Error) => void) | undefined
+  /** Runs a task soon, after the current one: when frames made outside of a read leave. Default `process.nextTick`. */
+  readonly schedule?: ((task: () => void) => void) | undefined
+  /** Milliseconds of a steady clock, for the abuse limits. Default `performance.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+/**
+ * One HTTP/2 connection over a duplex byte stream. Everything that a chunk of input causes, and what handlers answer while it is read, leaves in one
+ * write at its end.
+ */
+export abstract class Connection implements InboundOwner, SenderOwner {
+  readonly duplex: Duplex
+  /** No stream can be opened any more and all are gone; the duplex may still be flushing. */
+  closed = false
+  /** The connection is going away: ours or the peer's GOAWAY has been sent. */
+  closing = false
+  /** @internal */
+  readonly limits: Limits.Limits
+  /** The peer's settings. @internal */
+  readonly peer: Settings.Settings = Settings.initial()
+  /** @internal */
+  readonly sender: Sender
+  /** @internal */
+  readonly output: Output
+  /** @internal */
+  abstract readonly isClient: boolean
+  protected readonly streams = new StreamTable()
+  protected readonly inbound: Inbound
+  protected readonly resets: AbuseCounter
+  /** Window of a new stream; larger than the limit until the peer has acknowledged a smaller one. */
+  protected receiveWindow: number
+  private readonly pings = new Pings()
+  private readonly recentlyReset = new RecentIds()
+  private readonly onClose: ((error?: Error) => void) | undefined
+  private readonly schedule: (task: () => void) => void
+  /** Inside a read or a drain, at whose end everything is flushed. */
+  private busy = false
+  private scheduled = false
+  /** Chunks that a duplex delivers from within our own write. */
+  private readonly inbox: Array<Uint8Array> = []
+  /** Bytes other than DATA handed to a socket that takes no more. */
+  private backlog = 0
+  private error: Error | undefined = undefined
+  private reported = false
+  private lingering: NodeJS.Timeout | undefined = undefined
+  private lingered = 0
+
+  protected constructor(duplex: Duplex, options: ConnectionOptions) {
+    const now = options.now ?? (() => performance.now())
+    this.duplex = duplex
+    this.limits = Limits.resolve(options)
+    this.onClose = options.onClose
+    this.schedule = options.schedule ?? process.nextTick
+    this.receiveWindow = Math.max(65_535, this.limits.initialWindowSize)
+    this.sender = new Sender(this, duplex, this.peer, this.limits)
+    this.output = this.sender.output
+    this.inbound = new Inbound(this, now)
+    this.resets = new AbuseCounter(this.limits.maxResets, this.limits.abuseWindow, now, "streams reset")
+  }
+
+  /** Streams open now, of either side. */
+  get openStreams(): number {
+    return this.streams.size
+  }
+
+  /** Goes away without breaking an exchange: announces the end, finishes what is open, then ends the duplex. */
+  abstract shutdown(): void
+
+  /** Says GOAWAY with this code and ends now; open streams are aborted. */
+  close(code: number, debug = ""): void {
+    if (this.closed) return
+    this.writeGoAway(this.lastPeerStream(), code, debug)
+    this.terminate(code === ErrorCode.NO_ERROR ? undefined : new ConnectionError(code, debug), code)
+  }
+
+  /** Ends now without a word to the peer. */
+  destroy(error?: Error): void {
+    this.error ??= error
+    if (!this.closed) {
+      this.closed = this.closing = true
+      this.inbound.reader.stop()
+      this.abortAll(this.lossCode())
+    }
+    this.duplex.destroy()
+  }
+
+  /** Measures the peer: `callback` gets true with its answer, false when the connection ends before. False when 32 pings are on their way already. */
+  ping(callback: (acknowledged: boolean) => void): boolean {
+    const payload = this.closed ? undefined : this.pings.add(callback)
+    if (payload === undefined) return false
+    this.output.frame(8, Frame.PING, 0, 0)
+    this.output.uint32(0)
+    this.output.uint32(payload)
+    this.wake()
+    return true
+  }
+
+  // What follows is for the parts of the engine.
+
+  /** @internal */
+  abstract isIdle(id: number): boolean
+  /** @internal */
+  abstract onHeaderBlock(id: number, headers: Headers, endStream: boolean): void
+  /** @internal */
+  abstract onGoAway(lastId: number, code: number, debug: string): void
+  /** @internal */
+  abstract onLocalEnd(stream: Stream): void
+  /** Called after a stream has left the table. */
+  protected abstract onStreamClosed(): void
+  /** The exchange is complete although the stream is not: nothing to tell the owner. */
+  protected abstract isComplete(stream: Stream): boolean
+  protected abstract lastPeerStream(): number
+
+  /** @internal */
+  find(id: number): Stream | undefined {
+    return this.streams.get(id)
+  }
+
+  /** @internal */
+  onRemoteEnd(stream: Stream): void {
+    if ((stream.state & (State.LOCAL_END | State.CLOSED)) === State.LOCAL_END) this.remove(stream)
+  }
+
+  /** @internal */
+  onPeerReset(stream: Stream, code: number): void {
+    if (!this.isClient) this.resets.add()
+    this.abort(stream, code, code !== ErrorCode.REFUSED_STREAM)
+  }
+
+  /** The peer broke the rules on this stream alone. @internal */
+  streamError(stream: Stream, code: number): void {
+    this.writeReset(stream.id, code)
+    this.abort(stream, code, true)
+    if (!this.isClient) this.resets.add()
+  }
+
+  /** The owner gives up the stream. @internal */
+  resetStream(stream: Stream, code: number): void {
+    // A head that has not left means that the peer knows nothing of a client's stream.
+    if (!this.isClient || stream.head === undefined) this.writeReset(stream.id, code)
+    this.remove(stream)
+  }
+
+  /** @internal */
+  onFrameAfterEnd(id: number): void {
+    if (!this.recentlyReset.has(id)) this.writeReset(id, ErrorCode.STREAM_CLOSED)
+  }
+
+  /** @internal */
+  release(stream: Stream, bytes: number): void {
+    const most = this.receiveWindow - stream.receiveWindow - stream.released
+    stream.released += Math.min(bytes, most)
+    if (stream.released < Math.max(1, this.receiveWindow >>> 1)) return
+    stream.receiveWindow += stream.released
+    this.output.frame(4, Frame.WINDOW_UPDATE, 0, stream.id)
+    this.output.uint32(stream.released)
+    stream.released = 0
+    this.wake()
+  }
+
+  /** @internal */
+  onWindow(stream: Stream | undefined, increment: number): void {
+    const { sender } = this
+    if (stream === undefined) {
+      sender.window += increment
+      if (sender.window > Frame.MAX_31) throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "window of the connection too large")
+      sender.onConnectionWindow()
+      return
+    }
+    stream.sendWindow += increment
+    if (stream.sendWindow > Frame.MAX_31) this.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR)
+    else sender.onStreamWindow(stream)
+  }
+
+  /** @internal */
+  onPeerSettings(initialWindowDelta: number): void {
+    this.sender.encoder.setPeerLimit(this.peer.headerTableSize)
+    if (initialWindowDelta === 0) return
+    for (const stream of this.streams.all()) {
+      stream.sendWindow += initialWindowDelta
+      if (stream.sendWindow > Frame.MAX_31) throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "window of a stream too large")
+      this.sender.onStreamWindow(stream)
+    }
+  }
+
+  /** @internal */
+  onSettingsAcknowledged(): void {
+    this.inbound.decoder.setLimit(this.limits.headerTableSize)
+    const delta = this.limits.initialWindowSize - this.receiveWindow
+    if (delta === 0) return
+    this.receiveWindow += delta
+    for (const stream of this.streams.all()) stream.receiveWindow += delta
+  }
+
+  /** @internal */
+  onPong(payload: number): void {
+    this.pings.acknowledge(payload)
+  }
+
+  /** Flushes soon: at the end of the read in progress, or else of the current task. @internal */
+  wake(): void {
+    if (this.busy || this.scheduled) return
+    this.scheduled = true
+    this.schedule(this.onTick)
+  }
+
+  /** Starts to listen. `early` are bytes that somebody else has read already. */
+  protected start(early: Uint8Array | undefined): void {
+    const { duplex } = this
+    SettingsFrame.write(this.output, this.limits, this.isClient)
+    duplex.on("data", this.onChunk)
+    duplex.on("drain", this.onSocketDrain)
+    duplex.on("end", this.onEnd)
+    duplex.on("error", this.onError)
+    duplex.on("close", this.onDuplexClose)
+    if (early !== undefined && early.length > 0) this.inbox.push(early)
+    this.wake()
+    if (duplex.destroyed) this.schedule(this.onDuplexClose)
+  }
+
+  /** Reads a chunk; a `ConnectionError` may be thrown. A server looks for the preface first. */
+  protected readChunk(chunk: Uint8Array): void {
+    this.inbound.reader.read(chunk, 0)
+  }
+
+  /** The last frames before a flush; a server resets the requests that nobody reads to the end. */
+  protected beforeFlush(): void {}
+
+  protected writeReset(id: number, code: number): void {
+    this.recentlyReset.add(id)
+    this.output.frame(4, Frame.RST_STREAM, 0, id)
+    this.output.uint32(code)
+    this.wake()
+  }
+
+  protected writeGoAway(lastId: number, code: number, debug = ""): void {
+    const text = Buffer.from(debug.slice(0, 256), "utf8")
+    this.output.frame(8 + text.length, Frame.GOAWAY, 0, 0)
+    this.output.uint32(lastId)
+    this.output.uint32(code)
+    this.output.copy(text, 0, text.length)
+    this.wake()
+  }
+
+  /** Takes a stream out of the connection. */
+  protected remove(stream: Stream): void {
+    stream.state |= State.CLOSED
+    this.streams.delete(stream)
+    this.sender.drop(stream)
+    this.onStreamClosed()
+  }
+
+  /** Takes a stream out and tells its owner, unless there is nothing to tell. */
+  protected abort(stream: Stream, code: number, processed: boolean): void {
+    const isComplete = this.isComplete(stream)
+    this.remove(stream)
+    if (!isComplete) stream.listener.onAbort(code, processed)
+  }
+
+  /** Ends the duplex when the connection is going away and no stream is left. */
+  protected finishIfIdle(): void {
+    if (!this.closed && this.streams.size === 0) this.terminate(undefined, ErrorCode.NO_ERROR)
+  }
+
+  private abortAll(code: number): void {
+    for (const stream of this.streams.all()) {
+      if (!stream.closed) this.abort(stream, code, true)
+    }
+    this.pings.fail()
+  }
+
+  /** Flushes, ends the duplex and waits a little for the peer to read it: to destroy a socket with unread input would destroy the output too. */
+  private terminate(error: Error | undefined, code: number): void {
+    this.error ??= error
+    this.closed = this.closing = true
+    this.inbound.reader.stop()
+    this.abortAll(code)
+    if (this.duplex.destroyed) return
+    this.beforeFlush()
+    this.sender.spill()
+    const { linger } = this.limits
+    if (linger === 0 || (this.isClient && error === undefined)) {
+      this.duplex.end(() => this.duplex.destroy())
+    } else {
+      this.duplex.end()
+    }
+    this.lingering = setTimeout(() => this.duplex.destroy(), linger)
+    this.lingering.unref()
+  }
+
+  private fail(error: unknown): void {
+    if (this.closed) {
+      this.error ??= error instanceof Error ? error : new Error(String(error))
+      this.duplex.destroy()
+    } else if (error instanceof ConnectionError) {
+      this.close(error.code, error.message)
+    } else {
+      // A listener has thrown: a mistake of the owner, of which the peer learns no details.
+      this.error = error instanceof Error ? error : new Error(String(error))
+      this.close(ErrorCode.INTERNAL_ERROR)
+    }
+  }
+
+  /** Runs with `busy` set; whatever was collected leaves at the end. */
+  private run(chunk: Uint8Array | undefined): void {
+    this.busy = true
+    try {
+      if (chunk !== undefined && this.inbox.length === 0) {
+        this.readChunk(chunk)
+      } else if (chunk !== undefined) {
+        this.inbox.push(chunk)
+      }
+      this.flush()
+      while (this.inbox.length > 0) {
+        this.readChunk(this.inbox.shift()!)
+        this.flush()
+      }
+    } catch (error) {
+      this.inbox.length = 0
+      this.fail(error)
+    }
+    this.busy = false
+  }
+
+  private flush(): void {
+    const { sender } = this
+    if (this.closed) return
+    if (sender.blocked) {
+      this.backlog += this.output.size
+      if (this.backlog > this.limits.maxQueuedBytes) {
+        this.destroy(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "the peer does not read its answers"))
+        return
+      }
+    } else {
+      sender.pump()
+    }
+    this.beforeFlush()
+    sender.spill()
+  }
+
+  private readonly onTick = (): void => {
+    this.scheduled = false
+    if (!this.busy && !this.closed) this.run(undefined)
+  }
+
+  private readonly onChunk = (chunk: Uint8Array): void => {
+    if (this.closed) {
+      // Input is read and dropped while the last words are on their way, but not without end.
+      this.lingered += chunk.length
+      if (this.lingered > 1 << 22) this.duplex.destroy()
+    } else if (this.busy) {
+      this.inbox.push(chunk)
+    } else {
+      this.run(chunk)
+    }
+  }
+
+  private readonly onSocketDrain = (): void => {
+    this.sender.blocked = false
+    this.backlog = 0
+    if (this.busy) this.schedule(this.onTick)
+    else if (!this.closed) this.run(undefined)
+  }
+
+  private readonly onEnd = (): void => {
+    this.lose(undefined)
+  }
+
+  private readonly onError = (error: Error): void => {
+    this.lose(error)
+  }
+
+  private readonly onDuplexClose = (): void => {
+    this.lose(undefined)
+    clearTimeout(this.lingering)
+    if (this.reported) return
+    this.reported = true
+    this.onClose?.(this.error)
+  }
+
+  /** The duplex is gone. */
+  private lose(error: Error | undefined): void {
+    if (this.closed) this.duplex.destroy()
+    else this.destroy(error ?? (this.streams.size > 0 ? new ConnectionError(this.lossCode(), "connection lost", true) : undefined))
+  }
+
+  /** The code that streams get when the connection is lost: that of the peer's GOAWAY if it gave one. */
+  protected lossCode(): number {
+    return ErrorCode.CONNECT_ERROR
+  }
+}

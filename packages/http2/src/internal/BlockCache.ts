@@ -1,0 +1,57 @@
+import type { Headers } from "../Headers.ts"
+
+/** Blocks longer than this are not worth their memory. */
+export const MAX_LENGTH = 512
+const SLOTS = 64
+
+interface Entry {
+  readonly bytes: Uint8Array
+  readonly version: number
+  readonly headers: Headers
+}
+
+/**
+ * Decoded blocks by their bytes. Only blocks that leave the dynamic table alone may enter, and an entry holds for one version of the table. A block
+ * enters when it comes a second time, so blocks that never repeat cost a hash and no copy.
+ */
+export class BlockCache {
+  private readonly entries: Array<Entry | undefined> = Array.from({ length: SLOTS }, () => undefined)
+  /** Hash of the last block that asked for the slot. */
+  private readonly candidates = new Int32Array(SLOTS)
+  private recent: Entry | undefined = undefined
+
+  find(source: Uint8Array, start: number, end: number, version: number): Headers | undefined {
+    const recent = this.recent
+    if (recent !== undefined && recent.version === version && same(recent.bytes, source, start, end)) return recent.headers
+    const entry = this.entries[hash(source, start, end) & (SLOTS - 1)]
+    if (entry === undefined || entry.version !== version || !same(entry.bytes, source, start, end)) return undefined
+    this.recent = entry
+    return entry.headers
+  }
+
+  offer(source: Uint8Array, start: number, end: number, version: number, headers: Headers): void {
+    const key = hash(source, start, end)
+    const slot = key & (SLOTS - 1)
+    if (this.candidates[slot] !== key) {
+      this.candidates[slot] = key
+      return
+    }
+    this.recent = { bytes: Uint8Array.prototype.slice.call(source, start, end), version, headers }
+    this.entries[slot] = this.recent
+  }
+}
+
+const same = (bytes: Uint8Array, source: Uint8Array, start: number, end: number): boolean => {
+  const length = bytes.length
+  if (length !== end - start) return false
+  for (let i = 0; i < length; i++) {
+    if (bytes[i] !== source[start + i]) return false
+  }
+  return true
+}
+
+const hash = (source: Uint8Array, start: number, end: number): number => {
+  let h = 0x811c9dc5
+  for (let i = start; i < end; i++) h = Math.imul(h ^ source[i]!, 0x01000193)
+  return h ^ (h >>> 15)
+}
