@@ -91,6 +91,10 @@ export const compile = (aspect: Aspect<unknown, unknown>, method: Method): Compi
   return { hooks, wrap: (call) => apply(rest, call) }
 }
 
+/** The aspect for one method, as one function: what does not concern the method is gone, neighbouring observers are fused. */
+export const forMethod = <E2, R2>(aspect: Aspect<E2, R2>, method: Method): Aspect<E2, R2> =>
+  fromParts<E2, R2>(fuse(resolve(partsOf(aspect), method)))
+
 const partsOf = (aspect: Aspect<unknown, unknown>): ReadonlyArray<Part> =>
   (aspect as WithParts)[PartsId] ?? (aspect === identity ? [] : [{ _tag: "Wrap", aspect }])
 
