@@ -9,14 +9,15 @@ import * as Status from "../../src/error/Status.ts"
 const secret = new Error("postgres://app:hunter2@db")
 const full = { code: 404, reason: "USER_NOT_FOUND", message: "no such user", metadata: { id: "7", at: "eu" } }
 
-/** What Schema says of it; Schema keeps that in the cause. */
-const refusal = (build: () => unknown): string => {
+/** Schema keeps in the cause what it has to say. */
+const refuses = (field: string, build: () => unknown): void => {
+  let thrown: unknown = undefined
   try {
     build()
-  } catch (thrown) {
-    return String((thrown as Error).cause)
+  } catch (error) {
+    thrown = (error as Error).cause
   }
-  return "accepted"
+  assert.include(JSON.stringify(thrown) ?? "accepted", field)
 }
 
 describe("KratosError", () => {
@@ -50,24 +51,12 @@ describe("KratosError", () => {
 
   it("refuses what Schema refuses", () => {
     // @ts-expect-error: a reason is a string
-    assert.match(
-      refusal(() => new KratosError.KratosError({ ...full, reason: 1 })),
-      /reason/
-    )
+    refuses("reason", () => new KratosError.KratosError({ ...full, reason: 1 }))
     // @ts-expect-error: 17 is no gRPC code
-    assert.match(
-      refusal(() => new KratosError.KratosError({ ...full, grpc: 17 })),
-      /grpc/
-    )
+    refuses("grpc", () => new KratosError.KratosError({ ...full, grpc: 17 }))
     // @ts-expect-error: metadata are strings
-    assert.match(
-      refusal(() => new KratosError.KratosError({ ...full, metadata: { a: 1 } })),
-      /metadata/
-    )
-    assert.match(
-      refusal(() => new KratosError.KratosError({ ...full, code: 1.5 })),
-      /code/
-    )
+    refuses("metadata", () => new KratosError.KratosError({ ...full, metadata: { a: 1 } }))
+    refuses("code", () => new KratosError.KratosError({ ...full, code: 1.5 }))
   })
 
   it("never puts its cause on a wire, and takes none from it", () => {
