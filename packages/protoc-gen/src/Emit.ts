@@ -8,7 +8,7 @@ import * as MethodErrors from "./MethodErrors.ts"
 import * as Module from "./Module.ts"
 import * as Reasons from "./Reasons.ts"
 
-const WIDTH = 140
+const WIDTH = 120
 
 export interface Context {
   readonly schema: Schema

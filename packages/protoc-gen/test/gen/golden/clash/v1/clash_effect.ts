@@ -7,8 +7,14 @@ import { Greeter as GreeterDesc, Service as ServiceDesc$, ServiceDesc as Service
 
 export * from "./clash_errors.ts"
 
-export class Service extends Service$.make<Service>()(ServiceDesc$, { errors: [GreeterError, Reason, Object$, Error] }) {}
+export class Service extends Service$.make<Service>()(ServiceDesc$, {
+  errors: [GreeterError, Reason, Object$, Error]
+}) {}
 
-export class ServiceDesc extends Service$.make<ServiceDesc>()(ServiceDescDesc, { errors: [GreeterError, Reason, Object$, Error] }) {}
+export class ServiceDesc extends Service$.make<ServiceDesc>()(ServiceDescDesc, {
+  errors: [GreeterError, Reason, Object$, Error]
+}) {}
 
-export class Greeter extends Service$.make<Greeter>()(GreeterDesc, { errors: [GreeterError, Reason, Object$, Error] }) {}
+export class Greeter extends Service$.make<Greeter>()(GreeterDesc, {
+  errors: [GreeterError, Reason, Object$, Error]
+}) {}

@@ -11,12 +11,33 @@ export class Methods extends Service.make<Methods>()(MethodsDesc, {
     one: [First],
     two: [Second, golden_reasons_v1_NotThere, NotThere],
     none: [],
-    others: [First, Second, NotThere, AReasonWithQuiteALongName, AnotherReasonWithQuiteALongName, AThirdReasonSoLongThatListsWrapHere],
-    constructor$: [First, Second, NotThere, AReasonWithQuiteALongName, AnotherReasonWithQuiteALongName, AThirdReasonSoLongThatListsWrapHere]
+    others: [
+      First,
+      Second,
+      NotThere,
+      AReasonWithQuiteALongName,
+      AnotherReasonWithQuiteALongName,
+      AThirdReasonSoLongThatListsWrapHere
+    ],
+    constructor$: [
+      First,
+      Second,
+      NotThere,
+      AReasonWithQuiteALongName,
+      AnotherReasonWithQuiteALongName,
+      AThirdReasonSoLongThatListsWrapHere
+    ]
   }
 }) {}
 
 /** Has no option, so one list is enough. */
 export class Simple extends Service.make<Simple>()(SimpleDesc, {
-  errors: [First, Second, NotThere, AReasonWithQuiteALongName, AnotherReasonWithQuiteALongName, AThirdReasonSoLongThatListsWrapHere]
+  errors: [
+    First,
+    Second,
+    NotThere,
+    AReasonWithQuiteALongName,
+    AnotherReasonWithQuiteALongName,
+    AThirdReasonSoLongThatListsWrapHere
+  ]
 }) {}
