@@ -213,7 +213,7 @@ class Trie<A> {
     const literals = node.literals
     if (literals.length === 0) return undefined
     if (this.encoded) return node.byText.get(this.decoded(start, stop))
-    if (literals.length > 4) return node.byText.get(this.path.slice(start, stop))
+    if (literals.length > 16) return node.byText.get(this.path.slice(start, stop))
     for (let index = 0; index < literals.length; index++) {
       const { node: next, text } = literals[index]!
       if (text.length === stop - start && this.path.startsWith(text, start)) return next

@@ -1,0 +1,162 @@
+/**
+ * The client path to one target: its nodes and their connections. A call takes the connection of the next node in turn; a node that cannot be
+ * reached is passed over for the others. Connections are made when a call needs them and shared by all calls to a node.
+ */
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as ClientConnection from "@effect-kratos/http2/ClientConnection"
+import type { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
+import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { DeadlineTimers } from "./DeadlineTimers.ts"
+import * as GrpcError from "./grpc/GrpcError.ts"
+import { type Address, format, Network, type NetworkShape } from "./Network.ts"
+
+/** The nodes of a target: the current list first, then every change. */
+export type Nodes = Stream.Stream<ReadonlyArray<Address>, KratosError.KratosError>
+
+export interface Channel {
+  readonly target: string
+  readonly timers: DeadlineTimers
+  /** A usable connection when there is one that needs no waiting. */
+  readonly ready: () => Connection | undefined
+  /** A usable connection: waits for the first list of nodes and connects if it must. Fails with 503 when no node can be reached. */
+  readonly connection: Effect.Effect<Connection, KratosError.KratosError>
+}
+
+/** One connection as calls see it. */
+export interface Connection {
+  readonly address: string
+  readonly usable: () => boolean
+  /** Opens a stream; undefined when the connection takes no more at present. */
+  readonly request: (block: HeaderBlock, listener: StreamListener, body: Uint8Array | undefined, endStream: boolean) => H2Stream | undefined
+  /** Completes when it is worth trying `request` again, on this connection or another. */
+  readonly available: Effect.Effect<void>
+}
+
+export const make = Effect.fnUntraced(function* (target: string, nodes: Nodes, timers: DeadlineTimers): Effect.fn.Return<Channel, never, Scope.Scope> {
+  const network = yield* Network
+  const resolved = yield* Deferred.make<void>()
+  let known: Array<Node> = []
+  let failure: KratosError.KratosError | undefined
+  let turn = 0
+
+  const update = (addresses: ReadonlyArray<Address>): void => {
+    const old = new Map(known.map((node) => [node.address, node]))
+    const fresh = new Map<string, Node>()
+    for (const address of addresses) {
+      const key = format(address.host, address.port)
+      if (!fresh.has(key)) fresh.set(key, old.get(key) ?? new Node(key, address, network))
+    }
+    known = [...fresh.values()]
+    for (const node of old.values()) if (!fresh.has(node.address)) node.retire()
+  }
+  yield* nodes.pipe(
+    Stream.runForEach((addresses) => Effect.andThen(Effect.sync(() => update(addresses)), Deferred.succeed(resolved, undefined))),
+    Effect.catch((error) => Effect.andThen(Effect.sync(() => (failure = error)), Deferred.succeed(resolved, undefined))),
+    Effect.forkScoped
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => known.forEach((node) => node.retire())))
+
+  const connection: Channel["connection"] = Effect.gen(function* () {
+    yield* Deferred.await(resolved)
+    if (failure !== undefined) return yield* Effect.fail(failure)
+    let last: KratosError.KratosError | undefined
+    for (let tries = known.length; tries > 0; tries--) {
+      const node = known[turn++ % known.length]
+      if (node === undefined) break
+      const exit = yield* Effect.exit(node.acquire)
+      if (Exit.isSuccess(exit)) return exit.value
+      last = KratosError.fromCause(exit.cause)
+    }
+    return yield* Effect.fail(last ?? KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`))
+  })
+
+  return {
+    target,
+    timers,
+    ready: () => {
+      const node = known[turn % known.length]
+      if (node?.current?.usable() !== true) return undefined
+      turn++
+      return node.current
+    },
+    connection
+  }
+})
+
+/** A node and its connection, if it has one. */
+class Node {
+  readonly address: string
+  current: Connection | undefined = undefined
+  private connecting: Deferred.Deferred<Connection, KratosError.KratosError> | undefined = undefined
+  private engine: ClientConnection.ClientConnection | undefined = undefined
+  private retired = false
+  private readonly to: Address
+  private readonly network: NetworkShape
+
+  constructor(key: string, to: Address, network: NetworkShape) {
+    this.address = key
+    this.to = to
+    this.network = network
+  }
+
+  /** The connection; calls that come while it is being made wait for the same one. */
+  readonly acquire: Effect.Effect<Connection, KratosError.KratosError> = Effect.suspend(() => {
+    if (this.current?.usable() === true) return Effect.succeed(this.current)
+    if (this.connecting !== undefined) return Deferred.await(this.connecting)
+    const deferred = Deferred.makeUnsafe<Connection, KratosError.KratosError>()
+    this.connecting = deferred
+    // In a fiber of its own, so that the call that happens to be first can be cancelled without the others.
+    return Effect.andThen(
+      Effect.forkDetach(
+        Effect.onExit(this.connect, (exit) =>
+          Effect.suspend(() => {
+            this.connecting = undefined
+            return Deferred.done(deferred, exit)
+          })
+        )
+      ),
+      Deferred.await(deferred)
+    )
+  })
+
+  private readonly connect: Effect.Effect<Connection, KratosError.KratosError> = Effect.suspend(() =>
+    this.network.connect(this.to).pipe(
+      Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(GrpcError.unavailable(`connecting to ${this.address} took more than 20 seconds`)) }),
+      Effect.mapError((error) => (error instanceof KratosError.KratosError ? error : GrpcError.unavailable(error.message, error))),
+      Effect.map((duplex) => {
+        const waiting = new Set<() => void>()
+        const wake = (): void => {
+          for (const resume of waiting) resume()
+          waiting.clear()
+        }
+        const engine = ClientConnection.make(duplex, { onAvailable: wake, onClose: wake, onGoAway: wake })
+        this.engine = engine
+        const usable = () => !engine.closed && !engine.closing
+        this.current = {
+          address: this.address,
+          usable,
+          request: (block, listener, body, endStream) => engine.request(block, listener, body, endStream),
+          available: Effect.callback((resume) => {
+            if (!usable()) return resume(Effect.void)
+            const wait = () => resume(Effect.void)
+            waiting.add(wait)
+            return Effect.sync(() => waiting.delete(wait))
+          })
+        }
+        if (this.retired) this.retire()
+        return this.current
+      })
+    )
+  )
+
+  /** Ends the connection once its calls have ended; the node is not used again. */
+  retire(): void {
+    this.retired = true
+    this.engine?.shutdown()
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The client's connections, shared by all clients of a program: one channel a target, one connection a node. Nodes come from the target
+ * itself or from `Discovery`, whose changes are followed as long as the layer lives.
+ */
+import * as Endpoint from "@effect-kratos/core/Endpoint"
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import { Discovery } from "@effect-kratos/core/registry/Discovery"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Channel from "./Channel.ts"
+import * as DeadlineTimers from "./DeadlineTimers.ts"
+import type { Address } from "./Network.ts"
+import * as Target from "./Target.ts"
+
+export class Channels extends Context.Service<
+  Channels,
+  {
+    /** The channel of a target; the same for equal targets. A target that cannot be parsed gives a channel whose calls fail. */
+    readonly get: (target: string) => Effect.Effect<Channel.Channel>
+  }
+>()("@effect-kratos/transport/Channels") {}
+
+/** Channels that resolve `discovery:///` through `Discovery`. */
+export const layer: Layer.Layer<Channels, never, Discovery> = Layer.effect(
+  Channels,
+  Effect.flatMap(Discovery, (discovery) => make((target) => resolve(Target.parse(target), discovery)))
+)
+
+/** Channels without a registry: `direct:///` and plain addresses only. */
+export const layerDirect: Layer.Layer<Channels> = Layer.effect(
+  Channels,
+  Effect.suspend(() => make((target) => resolve(Target.parse(target), undefined)))
+)
+
+/** Channels that lead every target to one address: for tests, whose clients then name their real targets. */
+export const layerTo = (address: Address): Layer.Layer<Channels> => Layer.effect(Channels, make(() => nodes([address])))
+
+const make = Effect.fnUntraced(function* (resolve: (target: string) => Channel.Nodes) {
+  const scope = yield* Effect.scope
+  const timers = yield* DeadlineTimers.make
+  const channels = new Map<string, Channel.Channel>()
+  return Channels.of({
+    get: (target) =>
+      Effect.suspend(() => {
+        const known = channels.get(target)
+        if (known !== undefined) return Effect.succeed(known)
+        return Channel.make(target, resolve(target), timers).pipe(
+          Scope.provide(scope),
+          Effect.tap((channel) => Effect.sync(() => channels.set(target, channel)))
+        )
+      })
+  })
+})
+
+const nodes = (addresses: ReadonlyArray<Address>): Channel.Nodes => Stream.succeed(addresses)
+
+const resolve = (target: Target.Target, discovery: Discovery["Service"] | undefined): Channel.Nodes => {
+  switch (target._tag) {
+    case "Direct":
+      return nodes(target.addresses)
+    case "Invalid":
+      return Stream.fail(KratosError.badRequest("TARGET", target.message))
+    case "Discovery":
+      return discovery === undefined
+        ? Stream.fail(KratosError.badRequest("TARGET", `discovery:///${target.name} needs Channels.layer with a Discovery; Channels.layerDirect has none`))
+        : watch(target.name, discovery)
+  }
+}
+
+/** The gRPC endpoints of a service, as they change. A registry that fails is asked again a second later; what was known stays. */
+const watch = (name: string, discovery: Discovery["Service"]): Channel.Nodes =>
+  discovery.watch(name).pipe(
+    Stream.tapError((error) => Effect.logWarning(`discovery of ${name} failed, trying again`, error)),
+    Stream.retry(Schedule.spaced("1 second")),
+    Stream.mapError((cause) => KratosError.serviceUnavailable("NODE_NOT_FOUND", `discovery of ${name} failed`, { cause })), // the schedule does not end
+    Stream.map((instances) =>
+      instances.flatMap(({ endpoints }) => {
+        const endpoint = endpoints.map(Endpoint.parse).find((parsed) => Option.isSome(parsed) && parsed.value.scheme === "grpc")
+        return endpoint === undefined || Option.isNone(endpoint) ? [] : [endpoint.value]
+      })
+    )
+  )

@@ -1,0 +1,123 @@
+/**
+ * The port: accepts connections, tells HTTP/2 from HTTP/1.1 by their first bytes, and drains them when the scope closes. It knows nothing of
+ * services; streams and exchanges go to the two handlers it is given.
+ */
+import type { Options as Http2Options } from "@effect-kratos/http2/Limits"
+import * as ServerConnection from "@effect-kratos/http2/ServerConnection"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import type { Duplex } from "node:stream"
+import type { DeadlineTimers } from "./DeadlineTimers.ts"
+import * as GrpcServer from "./grpc/Server.ts"
+import * as Http1 from "./http/Http1.ts"
+import { Http2Exchange } from "./http/Http2Exchange.ts"
+import type { Handler } from "./http/HttpExchange.ts"
+import { type Accepted, type Address, format, Network } from "./Network.ts"
+import type { ListenError } from "./NetworkError.ts"
+
+export interface Handlers {
+  readonly grpc: GrpcServer.GrpcServer
+  readonly http: Handler
+}
+
+export interface Options extends Address {
+  /** How long calls in flight may go on after the scope has closed. Default 10 seconds. */
+  readonly drainTimeout?: Duration.Input | undefined
+  readonly http2?: Http2Options | undefined
+  readonly timers: DeadlineTimers
+}
+
+/** Time a client has to send the first bytes, in milliseconds. */
+const FIRST_BYTES = 10_000
+
+/** Listens until the scope closes, then drains. Returns the bound address. */
+export const serve = Effect.fnUntraced(function* (handlers: Handlers, options: Options): Effect.fn.Return<Address, ListenError, Scope.Scope> {
+  const network = yield* Network
+  const silent = new Set<Duplex>()
+  const open = new Set<Duplex>()
+  const http2 = new Set<ServerConnection.ServerConnection>()
+  const empty = yield* Latch.make(true)
+  let endpoint = ""
+  let http1: Http1.Http1 | undefined
+
+  const serveHttp2 = (duplex: Duplex, peer: string, preface: Uint8Array): void => {
+    const origin: GrpcServer.Peer = { address: peer, endpoint }
+    const connection = ServerConnection.make(duplex, {
+      ...options.http2,
+      preface,
+      onStream: (stream, headers, endStream) => {
+        if (GrpcServer.isGrpc(headers.get("content-type"))) return GrpcServer.accept(handlers.grpc, stream, headers, endStream, origin)
+        const exchange = new Http2Exchange(stream, headers, endStream, origin)
+        handlers.http(exchange)
+        return exchange
+      },
+      onClose: () => void http2.delete(connection)
+    })
+    http2.add(connection)
+  }
+
+  const accept = ({ duplex, peer }: Accepted): void => {
+    open.add(duplex)
+    empty.closeUnsafe()
+    duplex.once("close", () => {
+      open.delete(duplex)
+      if (open.size === 0) empty.openUnsafe()
+    })
+    sniff(duplex, silent, options.timers, (first, isHttp2) => {
+      if (isHttp2) serveHttp2(duplex, peer, first)
+      else {
+        duplex.unshift(first)
+        http1!.accept(duplex, peer)
+      }
+    })
+  }
+
+  // Closed last to first: `listen` below is released before this drains.
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      for (const duplex of silent) duplex.destroy()
+      for (const connection of http2) connection.shutdown()
+      http1?.shutdown()
+      yield* empty.await.pipe(Effect.timeoutOrElse({ duration: options.drainTimeout ?? "10 seconds", orElse: () => Effect.void }))
+      if (open.size > 0) yield* Effect.logWarning(`closing ${open.size} connections that did not end within the drain timeout`)
+      http1?.destroy()
+      for (const duplex of open) duplex.destroy()
+    })
+  )
+  // Connections that come before `listen` returns wait in the backlog: nothing is accepted in this tick.
+  const address = yield* network.listen(options, accept)
+  endpoint = `http://${format(address.host, address.port)}`
+  http1 = Http1.make(handlers.http, { endpoint, maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000 })
+  return address
+})
+
+/** Reads until the protocol is known. No method of HTTP/1.1 begins like the preface of HTTP/2. */
+const sniff = (duplex: Duplex, silent: Set<Duplex>, timers: DeadlineTimers, decide: (first: Uint8Array, isHttp2: boolean) => void): void => {
+  let seen: Buffer | undefined
+  silent.add(duplex)
+  const timer = timers.add(timers.now() + FIRST_BYTES, () => duplex.destroy())
+  const onReadable = (): void => {
+    const chunk = duplex.read() as Buffer | null // no encoding is set on it
+    if (chunk === null) return
+    seen = seen === undefined ? chunk : Buffer.concat([seen, chunk])
+    const isHttp2 = seen[0] === 0x50 && (seen.length < 2 || seen[1] === 0x52) && (seen.length < 3 || seen[2] === 0x49)
+    if (isHttp2 && seen.length < 3) return
+    stop()
+    decide(seen, isHttp2)
+  }
+  const stop = (): void => {
+    timers.remove(timer)
+    silent.delete(duplex)
+    duplex.removeListener("readable", onReadable)
+    duplex.removeListener("close", stop)
+    duplex.removeListener("error", ignore)
+  }
+  duplex.on("readable", onReadable)
+  duplex.once("close", stop)
+  duplex.on("error", ignore)
+}
+
+// A reset before the first bytes; "close" follows.
+const ignore = (): void => {}

@@ -1,0 +1,65 @@
+/** How messages of one type become bytes and back, made once per type: the seam for codecs that are compiled from the descriptor. */
+import { type DescMessage, fromBinary, fromJsonString, type Message, type Registry, toBinary, toJsonString } from "@bufbuild/protobuf"
+import { PREFIX, writePrefix } from "./grpc/Message.ts"
+import { complete, type Reply } from "./Implementation.ts"
+
+export interface MessageCodec {
+  /** Undefined when the bytes are not such a message. The message may refer to `bytes` only as long as it has no field of type bytes. */
+  readonly decode: (bytes: Uint8Array) => Message | undefined
+  /** Throws what protobuf-es throws when `reply` is not what its type says; callers report it as a defect of the handler. */
+  readonly encode: (reply: Reply) => Uint8Array
+  /** The same behind a prefix of gRPC, uncompressed. */
+  readonly encodeFramed: (reply: Reply) => Uint8Array
+}
+
+const framed = (bytes: Uint8Array): Uint8Array => {
+  const target = new Uint8Array(PREFIX + bytes.length)
+  target.set(bytes, PREFIX)
+  writePrefix(target, 0, bytes.length, false)
+  return target
+}
+
+export const proto = (schema: DescMessage): MessageCodec => {
+  const copies = hasBytes(schema, new Set())
+  const encode = (reply: Reply) => toBinary(schema, complete(schema, reply))
+  return {
+    decode: (bytes) => {
+      try {
+        // the decoder keeps views for fields of type bytes, and the wire reuses its buffer
+        return fromBinary(schema, copies ? bytes.slice() : bytes)
+      } catch {
+        return undefined
+      }
+    },
+    encode,
+    encodeFramed: (reply) => framed(encode(reply))
+  }
+}
+
+export const json = (schema: DescMessage, registry: Registry): MessageCodec => {
+  const decoder = new TextDecoder("utf-8", { fatal: true })
+  const encoder = new TextEncoder()
+  const encode = (reply: Reply) => encoder.encode(toJsonString(schema, complete(schema, reply), { alwaysEmitImplicit: true, registry }))
+  return {
+    decode: (bytes) => {
+      try {
+        return fromJsonString(schema, decoder.decode(bytes), { ignoreUnknownFields: true, registry })
+      } catch {
+        return undefined
+      }
+    },
+    encode,
+    encodeFramed: (reply) => framed(encode(reply))
+  }
+}
+
+/** True when a message of this type can hold bytes, at any depth; unknown fields do not count. */
+const hasBytes = (schema: DescMessage, seen: Set<DescMessage>): boolean => {
+  if (seen.has(schema)) return false
+  seen.add(schema)
+  return schema.fields.some((field) => {
+    const scalar = field.fieldKind === "scalar" || field.fieldKind === "list" || field.fieldKind === "map" ? field.scalar : undefined
+    if (scalar === 12) return true
+    return field.message !== undefined && hasBytes(field.message, seen)
+  })
+}

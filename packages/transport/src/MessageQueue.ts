@@ -1,0 +1,88 @@
+/**
+ * The messages of one direction of a stream between the wire, which pushes them, and a Stream, which pulls them. The window of the wire's flow
+ * control bounds what lies here: bytes are acknowledged when their messages are pulled.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
+
+type Batch<A> = [A, ...Array<A>]
+
+export class MessageQueue<A, E> {
+  readonly stream: Stream.Stream<A, E>
+  private messages: Array<A> = []
+  private bytes = 0
+  private ended: Effect.Effect<never, E | Cause.Done> | undefined = undefined
+  private waiting: ((pull: Effect.Effect<Batch<A>, E | Cause.Done>) => void) | undefined = undefined
+  private closed = false
+  private acknowledge: ((bytes: number) => void) | undefined = undefined
+
+  constructor() {
+    this.stream = Stream.fromPull(Effect.succeed(Effect.suspend(() => this.pull()))) as Stream.Stream<A, E> // Done is the end, not an error
+  }
+
+  /** Says where to tell that bytes of the wire have been taken. */
+  attach(acknowledge: (bytes: number) => void): void {
+    this.acknowledge = acknowledge
+    this.flush()
+  }
+
+  push(message: A): void {
+    if (this.ended === undefined && !this.closed) this.messages.push(message)
+  }
+
+  /** Bytes that came in; the messages that they completed were pushed before. */
+  received(bytes: number): void {
+    this.bytes += bytes
+    if (this.messages.length > 0) this.wake()
+    else this.flush() // part of a message, or nobody reads: no pull would acknowledge it
+  }
+
+  /** No more messages. What was pushed is still pulled before the end shows. */
+  end(exit: Exit.Exit<unknown, E>): void {
+    if (this.ended !== undefined) return
+    this.ended = Exit.isSuccess(exit) ? Cause.done() : Effect.failCause(exit.cause)
+    this.wake()
+  }
+
+  /** Nobody pulls any more; what still comes is acknowledged and dropped. */
+  close(): void {
+    this.closed = true
+    this.messages = []
+    this.flush()
+  }
+
+  private pull(): Effect.Effect<Batch<A>, E | Cause.Done> {
+    return this.take() ?? this.wait
+  }
+
+  private readonly wait = Effect.callback<Batch<A>, E | Cause.Done>((resume) => {
+    this.waiting = resume
+    return Effect.sync(() => (this.waiting = undefined))
+  })
+
+  private take(): Effect.Effect<Batch<A>, E | Cause.Done> | undefined {
+    if (this.messages.length === 0) return this.ended
+    const batch = this.messages as Batch<A> // not empty
+    this.messages = []
+    this.flush()
+    return Effect.succeed(batch)
+  }
+
+  private flush(): void {
+    if (this.bytes === 0 || this.acknowledge === undefined) return
+    const bytes = this.bytes
+    this.bytes = 0
+    this.acknowledge(bytes)
+  }
+
+  private wake(): void {
+    if (this.waiting === undefined) return
+    const pull = this.take()
+    if (pull === undefined) return
+    const resume = this.waiting
+    this.waiting = undefined
+    resume(pull)
+  }
+}

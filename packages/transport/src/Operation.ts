@@ -1,0 +1,202 @@
+/**
+ * A method of a served service, compiled once when the server is built: handler and aspects become one static effect that reads its
+ * request from `Call`, so that nothing is composed per call. Every protocol runs its calls through here and differs only in how bytes
+ * become an `Incoming` and how the exit becomes bytes.
+ */
+import type { DescMethod, Message } from "@bufbuild/protobuf"
+import * as Aspect from "@effect-kratos/core/Aspect"
+import { Call, type CallShape, type Kind, type Method } from "@effect-kratos/core/Call"
+import * as Deadline from "@effect-kratos/core/Deadline"
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as Metadata from "@effect-kratos/core/Metadata"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { DeadlineTimers } from "./DeadlineTimers.ts"
+import type { Handler, Implementation, Reply } from "./Implementation.ts"
+
+/** Where the replies of a streaming call go. `write` completes when the wire wants more. */
+export interface Sink {
+  readonly write: (replies: ReadonlyArray<Reply>) => Effect.Effect<void, KratosError.KratosError>
+}
+
+/** One call on a server, made by a protocol from its head; the message follows. */
+export class Incoming implements CallShape, Method {
+  readonly side = "server"
+  readonly transport: string
+  readonly operation: string
+  readonly service: string
+  readonly method: string
+  readonly kind: Kind
+  readonly peer: string
+  readonly endpoint: string
+  readonly pathTemplate: string | undefined
+  readonly deadline: Deadline.Deadline | undefined
+  message: unknown = undefined
+  /** A request that cannot be decoded: the call fails with it inside the aspects, without reaching the handler. */
+  failure: KratosError.KratosError | undefined = undefined
+  requests: Stream.Stream<Message, KratosError.KratosError> = Stream.empty
+  sink: Sink | undefined = undefined
+  /** Reads the request's metadata off the wire when somebody asks. */
+  private readonly readMetadata: () => Metadata.MutableMetadata
+  private requestMetadata: Metadata.MutableMetadata | undefined = undefined
+  private replyMetadata: Metadata.MutableMetadata | undefined = undefined
+  private trailerMetadata: Metadata.MutableMetadata | undefined = undefined
+
+  constructor(
+    transport: string,
+    operation: Operation,
+    peer: string,
+    endpoint: string,
+    deadline: Deadline.Deadline | undefined,
+    readMetadata: () => Metadata.MutableMetadata,
+    pathTemplate?: string
+  ) {
+    this.transport = transport
+    this.operation = operation.method.operation
+    this.service = operation.method.service
+    this.method = operation.method.method
+    this.kind = operation.method.kind
+    this.peer = peer
+    this.endpoint = endpoint
+    this.pathTemplate = pathTemplate
+    this.deadline = deadline
+    this.readMetadata = readMetadata
+  }
+
+  get request(): Metadata.MutableMetadata {
+    return (this.requestMetadata ??= this.readMetadata())
+  }
+  get reply(): Metadata.MutableMetadata {
+    return (this.replyMetadata ??= Metadata.make())
+  }
+  get trailers(): Metadata.MutableMetadata {
+    return (this.trailerMetadata ??= Metadata.make())
+  }
+  /** The reply's header metadata, if anybody set some. */
+  get replyIfAny(): Metadata.Metadata | undefined {
+    return this.replyMetadata
+  }
+  /** The reply's trailer metadata, if anybody set some. */
+  get trailersIfAny(): Metadata.Metadata | undefined {
+    return this.trailerMetadata
+  }
+}
+
+/** How a call ended: the reply of the kinds that have one, or the cause. */
+export type Ended = Exit.Exit<Reply | void, unknown>
+
+export interface Operation {
+  readonly desc: DescMethod
+  readonly method: Method
+  /**
+   * Runs a call to its end and hands its exit to `onEnd`, in the same tick when the handler does not wait. The returned function cancels it:
+   * the fiber is interrupted, `onEnd` is still called. A deadline that passes cancels with `DEADLINE_EXCEEDED`.
+   */
+  readonly run: (call: Incoming, onEnd: (exit: Ended) => void) => (() => void) | undefined
+}
+
+export interface Options {
+  readonly aspects: Aspect.Aspect<unknown, unknown>
+  readonly timers: DeadlineTimers
+  /** The services around each call; asked per call because the app's identity becomes known after the server has started. */
+  readonly services: () => Context.Context<never>
+}
+
+export const make = (desc: DescMethod, implementation: Implementation, options: Options): Operation | undefined => {
+  const handler = implementation.handlers.get(desc.localName)
+  if (handler === undefined) return undefined
+  const method: Method = {
+    side: "server",
+    operation: `/${desc.parent.typeName}/${desc.name}`,
+    service: desc.parent.typeName,
+    method: desc.name,
+    kind: desc.methodKind
+  }
+  const { hooks, wrap } = Aspect.compile(options.aspects, method)
+  const bare = body(handler)
+  // What the aspects and the handler need is in the context that `run` forks with; their failures are encoded by the protocol.
+  const effect = (wrap === undefined ? bare : wrap(bare)) as Effect.Effect<Reply | void, unknown>
+  let around: Context.Context<never> | undefined
+  let base: Context.Context<never> = implementation.context
+
+  const run: Operation["run"] = (call, onEnd) => {
+    const services = options.services()
+    if (services !== around) {
+      around = services
+      base = Context.merge(services, implementation.context)
+    }
+    let context = Context.add(base, Call, call)
+    if (call.deadline !== undefined) context = Context.add(context, Deadline.Current, call.deadline)
+    let states: Array<unknown> | undefined
+    try {
+      states = Aspect.start(hooks, call, context)
+    } catch (defect) {
+      onEnd(Exit.die(defect))
+      return undefined
+    }
+    const fiber = Effect.runForkWith(context)(effect)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) {
+      onEnd(finish(hooks, call, exit, states, context))
+      return undefined
+    }
+    return detach(fiber, call, options.timers, (ended) => onEnd(finish(hooks, call, ended, states, context)))
+  }
+  return { desc, method, run }
+}
+
+const finish = (hooks: Aspect.Compiled["hooks"], call: Incoming, exit: Ended, states: Array<unknown> | undefined, context: Context.Context<never>): Ended => {
+  if (states === undefined) return exit
+  try {
+    return Aspect.end(hooks, call, exit, states, context)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
+
+/** Follows a fiber that waits: its deadline, its cancellation, its end. */
+const detach = (fiber: Fiber.Fiber<Reply | void, unknown>, call: Incoming, timers: DeadlineTimers, onEnd: (exit: Ended) => void): (() => void) => {
+  let expired = false
+  const timer =
+    call.deadline === undefined
+      ? undefined
+      : timers.add(call.deadline, () => {
+          expired = true
+          fiber.interruptUnsafe()
+        })
+  fiber.addObserver((exit) => {
+    if (timer !== undefined) timers.remove(timer)
+    onEnd(expired && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Exit.fail(deadlineExceeded(call)) : exit)
+  })
+  return () => fiber.interruptUnsafe()
+}
+
+/** 504 that says which hop, whose deadline. */
+export const deadlineExceeded = (call: CallShape): KratosError.KratosError =>
+  KratosError.gatewayTimeout("", `deadline exceeded: ${call.operation} (${call.side}) was not done when its caller's deadline passed`)
+
+const body = (handler: Handler): Effect.Effect<Reply | void, unknown> => {
+  switch (handler.kind) {
+    case "unary":
+      return withIncoming((call) => handler.run(call.message as Message)) // decoded by the protocol before `run`
+    case "client_streaming":
+      return withIncoming((call) => handler.run(call.requests))
+    case "server_streaming":
+      return withIncoming((call) => drain(handler.run(call.message as Message), call))
+    case "bidi_streaming":
+      return withIncoming((call) => drain(handler.run(call.requests), call))
+  }
+}
+
+const drain = (replies: Stream.Stream<Reply, unknown>, call: Incoming): Effect.Effect<void, unknown> => Stream.runForEachArray(replies, call.sink!.write)
+
+const withIncoming = <A, E>(f: (call: Incoming) => Effect.Effect<A, E>): Effect.Effect<A, E | KratosError.KratosError> =>
+  // `run` is the only one that provides Call here, and it provides an Incoming
+  Effect.withFiber((fiber): Effect.Effect<A, E | KratosError.KratosError> => {
+    const call = Context.getUnsafe(fiber.context, Call) as unknown as Incoming
+    return call.failure === undefined ? f(call) : Effect.fail(call.failure)
+  })

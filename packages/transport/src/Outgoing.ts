@@ -1,0 +1,49 @@
+/** A call on its way out, as the client's aspects see it, with what the wire needs of it. */
+import type { DescMethod, Message } from "@bufbuild/protobuf"
+import type { CallShape, Kind, Method } from "@effect-kratos/core/Call"
+import type { Deadline } from "@effect-kratos/core/Deadline"
+import * as Metadata from "@effect-kratos/core/Metadata"
+import type * as Stream from "effect/Stream"
+import * as MessageQueue from "./MessageQueue.ts"
+
+export class Outgoing implements CallShape {
+  readonly side = "client"
+  readonly transport = "grpc"
+  readonly operation: string
+  readonly service: string
+  readonly method: string
+  readonly kind: Kind
+  /** The node that was picked; empty until then. */
+  peer = ""
+  readonly endpoint: string
+  readonly pathTemplate = undefined
+  readonly deadline: Deadline | undefined
+  /** The initialiser of the request message, for the kinds that have one. */
+  readonly message: object | undefined
+  /** The initialisers of the request messages, for the kinds that stream them. */
+  readonly requests: Stream.Stream<object, unknown> | undefined
+  readonly request: Metadata.MutableMetadata = Metadata.make()
+  reply: Metadata.MutableMetadata = Metadata.make()
+  trailers: Metadata.MutableMetadata = Metadata.make()
+  /** Where the reply's messages go, for the kinds that stream them. */
+  readonly replies: MessageQueue.MessageQueue<Message, unknown> = new MessageQueue.MessageQueue()
+
+  constructor(method: Method, target: string, deadline: Deadline | undefined, message: object | undefined, requests: Stream.Stream<object, unknown> | undefined) {
+    this.operation = method.operation
+    this.service = method.service
+    this.method = method.method
+    this.kind = method.kind
+    this.endpoint = target
+    this.deadline = deadline
+    this.message = message
+    this.requests = requests
+  }
+}
+
+export const methodOf = (desc: DescMethod): Method => ({
+  side: "client",
+  operation: `/${desc.parent.typeName}/${desc.name}`,
+  service: desc.parent.typeName,
+  method: desc.name,
+  kind: desc.methodKind
+})

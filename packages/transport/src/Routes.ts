@@ -1,0 +1,59 @@
+/**
+ * A user's own `HttpRouter` routes beside the services. HTTP/1.1 goes through Effect's Node adapter; an HTTP/2 stream becomes a web request,
+ * whose body is read up to the server's limit first and whose reply is streamed.
+ */
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as Effect from "effect/Effect"
+import * as HttpEffect from "effect/http/HttpEffect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import type * as Layer from "effect/Layer"
+import { isNode } from "./http/Http1.ts"
+import { Http2Exchange } from "./http/Http2Exchange.ts"
+import type { HttpExchange } from "./http/HttpExchange.ts"
+import { respondError } from "./rest/Server.ts"
+
+export interface Options {
+  readonly maxBodyBytes: number
+  readonly report: (message: string, cause: unknown) => void
+}
+
+/** A handler for the exchanges that no service has a path for; it answers 404 itself where the routes have none either. */
+export const make = Effect.fnUntraced(function* <E, R>(routes: Layer.Layer<never, E, R>, options: Options) {
+  const scope = yield* Effect.scope
+  const app = yield* HttpRouter.toHttpEffect(routes)
+  const context = yield* Effect.context<never>()
+  // Loaded only for those who have routes: it brings a WebSocket server with it.
+  const { makeHandler } = yield* Effect.promise(() => import("@effect/platform-node/NodeHttpServer"))
+  // What the routes need was taken from the context when they were built.
+  const node = yield* makeHandler(app as Effect.Effect<never>, { scope })
+  const web = HttpEffect.toWebHandlerWith(context)(app as Effect.Effect<never>)
+
+  return (exchange: HttpExchange): void => {
+    if (isNode(exchange)) return node(exchange.nodeRequest, exchange.nodeResponse)
+    if (!(exchange instanceof Http2Exchange)) return
+    const gone = new AbortController()
+    exchange.whenAborted(() => gone.abort())
+    exchange.readBody(options.maxBodyBytes, (body) => {
+      if (body instanceof KratosError.KratosError) return respondError(exchange, body)
+      web(toRequest(exchange, body, gone.signal)).then(
+        (response) => exchange.respondStream(response.status, [...response.headers], response.body),
+        (cause) => {
+          options.report("a route failed", cause)
+          respondError(exchange, KratosError.internalServer("", "internal error"))
+        }
+      )
+    })
+  }
+})
+
+const toRequest = (exchange: HttpExchange, body: Uint8Array, signal: AbortSignal): Request => {
+  const headers = new Headers()
+  for (let i = 0; i < exchange.fields.length; i += 2) headers.append(exchange.fields[i]!, exchange.fields[i + 1]!)
+  const hasBody = body.length > 0 && exchange.method !== "GET" && exchange.method !== "HEAD"
+  return new Request(`${exchange.scheme}://${exchange.authority === "" ? "localhost" : exchange.authority}${exchange.target}`, {
+    method: exchange.method,
+    headers,
+    signal,
+    ...(hasBody ? { body: body as Uint8Array<ArrayBuffer> } : undefined) // bodies are never shared memory
+  })
+}

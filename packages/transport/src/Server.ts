@@ -1,0 +1,151 @@
+/**
+ * All services of a program on one port: HTTP/2 and HTTP/1.1 are told apart by the first bytes, gRPC and the rest by content type and path.
+ *
+ * Building the layer binds and serves; closing its scope stops accepting, sends GOAWAY, waits for calls in flight up to `drainTimeout` and then
+ * closes what is left. Readiness and registration belong to `App`, which is built after the servers and closed before them.
+ */
+import { createRegistry, type DescMethod } from "@bufbuild/protobuf"
+import * as Aspect from "@effect-kratos/core/Aspect"
+import * as Endpoint from "@effect-kratos/core/Endpoint"
+import { AppInfo, Lifecycle } from "@effect-kratos/core/Lifecycle"
+import type { Options as Http2Options } from "@effect-kratos/http2/Limits"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as HttpRouter from "effect/http/HttpRouter"
+import * as DeadlineTimers from "./DeadlineTimers.ts"
+import * as GrpcServer from "./grpc/Server.ts"
+import * as Health from "./Health.ts"
+import * as HostAddress from "./HostAddress.ts"
+import * as HttpError from "./http/HttpError.ts"
+import type { HttpExchange } from "./http/HttpExchange.ts"
+import * as Implementation from "./Implementation.ts"
+import * as Listener from "./Listener.ts"
+import * as MessageCodec from "./MessageCodec.ts"
+import type { Address } from "./Network.ts"
+import type { ListenError } from "./NetworkError.ts"
+import * as Operation from "./Operation.ts"
+import * as RestServer from "./rest/Server.ts"
+import type { RestRuleError } from "./rest/RestRuleError.ts"
+import * as Routes from "./Routes.ts"
+import type * as Service from "./Service.ts"
+
+export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = never, RoutesE = never, RoutesR = never> {
+  /** The services to serve; their implementations come from the context. */
+  readonly services: Services
+  /** Default 8000; 0 takes a free port. */
+  readonly port?: number | undefined
+  /** Address to bind, default `0.0.0.0`. */
+  readonly host?: string | undefined
+  /** The host under which others reach this server, for registries. Default: `host`, or the address of the first interface that is not loopback. */
+  readonly advertise?: string | undefined
+  /** Wrapped around every call of every service. Health checks are not calls. */
+  readonly aspects?: Aspect.Aspect<unknown, AspectR> | undefined
+  /** A user's own routes, served where no service has one. */
+  readonly routes?: Layer.Layer<never, RoutesE, RoutesR> | undefined
+  /** Longest request message of gRPC, in bytes after decompression. Default 4 MiB. */
+  readonly maxMessageBytes?: number | undefined
+  /** Largest HTTP request body, in bytes. Default 4 MiB. */
+  readonly maxBodyBytes?: number | undefined
+  /** How long calls in flight may go on when the server stops. Default 10 seconds. */
+  readonly drainTimeout?: Duration.Input | undefined
+  /** Serve `grpc.health.v1.Health`, `/livez` and `/readyz`. Default true. */
+  readonly health?: boolean | undefined
+  /** Limits of the HTTP/2 engine. */
+  readonly http2?: Http2Options | undefined
+}
+
+export class Server extends Context.Service<
+  Server,
+  {
+    /** Where it listens, with the port that was bound. */
+    readonly address: Address
+    /** What registries are told. */
+    readonly endpoints: ReadonlyArray<Endpoint.Endpoint>
+  }
+>()("@effect-kratos/transport/Server") {}
+
+/** Serves `services`. Fails when the port cannot be bound or an HTTP rule of a service does not fit its messages. */
+export const layer = <const Services extends ReadonlyArray<Service.Any>, AspectR = never, RoutesE = never, RoutesR = never>(
+  options: Options<Services, AspectR, RoutesE, RoutesR>
+): Layer.Layer<
+  Server | Lifecycle,
+  ListenError | RestRuleError | HttpRouter.Request.Without<RoutesE>,
+  Service.Tags<Services> | AspectR | Exclude<HttpRouter.Request.Without<RoutesR>, HttpRouter.HttpRouter | Scope.Scope>
+> =>
+  // `make` reads the services from the context by their keys; the signature above says which they are
+  Layer.effect(Server, make(options as unknown as AnyOptions)).pipe(Layer.provideMerge(Lifecycle.layer)) as never
+
+type AnyOptions = Options<ReadonlyArray<Service.Any>, never, never, never>
+
+const make = Effect.fnUntraced(function* (options: AnyOptions) {
+  const { health = true, host = "0.0.0.0", maxBodyBytes = 4_194_304, maxMessageBytes = 4_194_304, port = 8000 } = options
+  const lifecycle = yield* Lifecycle
+  const timers = yield* DeadlineTimers.make
+  const ambient = yield* Effect.context<never>()
+  const fork = Effect.runForkWith(ambient)
+  let services = ambient
+  yield* lifecycle.onInfo((info) => (services = Context.add(ambient, AppInfo, info)))
+
+  const compile = { aspects: options.aspects ?? Aspect.identity, timers, services: () => services }
+  const operations = new Map<string, Operation.Operation>()
+  const add = (service: Service.Any, implementation: Implementation.Implementation, how: Operation.Options) => {
+    for (const method of service.descriptor.methods) {
+      const operation = Operation.make(method, implementation, how)
+      if (operation !== undefined) operations.set(operation.method.operation, operation)
+    }
+  }
+  for (const service of options.services) {
+    // the layer's type requires each tag
+    const value = Context.getUnsafe(ambient, Context.Service<never, object>(service.key))
+    add(service, Implementation.of(service.descriptor, value), compile)
+  }
+  const report = (message: string, cause: unknown): void => void fork(Effect.logError(message, cause))
+  const rest = yield* RestServer.make([...operations.values()], { maxBodyBytes, now: timers.now, report })
+  if (health) {
+    const implementation = yield* Health.make(options.services.map((service) => service.descriptor.typeName))
+    add(Health.Health, implementation, { ...compile, aspects: Aspect.identity })
+  }
+  const routes = options.routes === undefined ? undefined : yield* Routes.make(options.routes, { maxBodyBytes, report })
+  const probes = health ? yield* Health.probes : undefined
+
+  const grpc: GrpcServer.GrpcServer = {
+    operation: (path) => operations.get(path),
+    codec: codecs(options.services),
+    now: timers.now,
+    maxMessageBytes,
+    report
+  }
+  const http = (exchange: HttpExchange): void => {
+    if (probes?.(exchange) === true || rest(exchange)) return
+    if (routes !== undefined) return routes(exchange)
+    RestServer.respondError(exchange, HttpError.notFound(exchange.target))
+  }
+  const address = yield* Listener.serve({ grpc, http }, { host, port, drainTimeout: options.drainTimeout, http2: options.http2, timers })
+  const advertised = options.advertise ?? HostAddress.advertised(host)
+  const endpoints = [Endpoint.make("http", advertised, address.port), Endpoint.make("grpc", advertised, address.port)]
+  for (const endpoint of endpoints) yield* lifecycle.announce(endpoint)
+  return Server.of({ address, endpoints })
+})
+
+/** Codecs of each method, made when a method is first called in a format. */
+const codecs = (services: ReadonlyArray<Service.Any>): GrpcServer.GrpcServer["codec"] => {
+  const registry = createRegistry(...services.map((service) => service.descriptor.file))
+  const made = { proto: new Map<DescMethod, Pair>(), json: new Map<DescMethod, Pair>() }
+  return ({ desc }, json) => {
+    const cache = json ? made.json : made.proto
+    let pair = cache.get(desc)
+    if (pair === undefined) {
+      const one = (schema: DescMethod["input"]) => (json ? MessageCodec.json(schema, registry) : MessageCodec.proto(schema))
+      cache.set(desc, (pair = { input: one(desc.input), output: one(desc.output) }))
+    }
+    return pair
+  }
+}
+
+interface Pair {
+  readonly input: MessageCodec.MessageCodec
+  readonly output: MessageCodec.MessageCodec
+}

@@ -1,0 +1,127 @@
+/**
+ * A proto service as one tag with three uses: `layer` implements it in this process, `client` calls it over the wire, and tests fake it
+ * with `Layer.mock`. Generated code extends `Service.make`; nothing else about a service is generated.
+ */
+import type { DescMessage, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf"
+import type { GenService } from "@bufbuild/protobuf/codegenv2"
+import type { Call } from "@effect-kratos/core/Call"
+import type { KratosError } from "@effect-kratos/core/error/KratosError"
+import type { ReasonClass } from "@effect-kratos/core/error/Reason"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { Channels } from "./Channels.ts"
+import * as Client from "./Client.ts"
+import * as Implementation from "./Implementation.ts"
+
+type In<M> = M extends { input: infer I extends DescMessage } ? I : never
+type Out<M> = M extends { output: infer O extends DescMessage } ? O : never
+
+/** Reason classes for all methods of a service, or per local method name. */
+export type Errors = ReadonlyArray<ReasonClass> | Readonly<Record<string, ReadonlyArray<ReasonClass>>>
+
+/** The failures of method `K` as the contract declares them. */
+export type ErrorOf<Errs extends Errors, K> =
+  | KratosError
+  | (Errs extends ReadonlyArray<ReasonClass<infer E>> ? E : K extends keyof Errs ? (Errs[K] extends ReadonlyArray<ReasonClass<infer E>> ? E : never) : never)
+
+/** What a caller sees of a method: plain objects in, messages out, typed errors. */
+export type CallerMethod<M, E> = M extends { methodKind: "unary" }
+  ? (request: MessageInitShape<In<M>>) => Effect.Effect<MessageShape<Out<M>>, E>
+  : M extends { methodKind: "server_streaming" }
+    ? (request: MessageInitShape<In<M>>) => Stream.Stream<MessageShape<Out<M>>, E>
+    : M extends { methodKind: "client_streaming" }
+      ? <E2, R2>(requests: Stream.Stream<MessageInitShape<In<M>>, E2, R2>) => Effect.Effect<MessageShape<Out<M>>, E | E2, R2>
+      : <E2, R2>(requests: Stream.Stream<MessageInitShape<In<M>>, E2, R2>) => Stream.Stream<MessageShape<Out<M>>, E | E2, R2>
+
+/** What callers see of a service. */
+export type Caller<D, Errs extends Errors> = D extends GenService<infer S> ? { readonly [K in keyof S]: CallerMethod<S[K], ErrorOf<Errs, K>> } : never
+
+/* `any` in the needs of a handler: whatever it needs is inferred from the handlers object and shows in the layer's type. */
+/* oxlint-disable typescript/no-explicit-any */
+type Result<O, E> = Effect.Effect<O, E, any> | Generator<Effect.Effect<any, E, any>, O, any>
+
+/** What an implementer writes: a generator method or a function to an Effect; streaming replies are Streams. */
+export type Handler<M, E> = M extends { methodKind: "unary" }
+  ? (request: MessageShape<In<M>>) => Result<MessageInitShape<Out<M>>, E>
+  : M extends { methodKind: "server_streaming" }
+    ? (request: MessageShape<In<M>>) => Stream.Stream<MessageInitShape<Out<M>>, E, any>
+    : M extends { methodKind: "client_streaming" }
+      ? (requests: Stream.Stream<MessageShape<In<M>>, KratosError>) => Result<MessageInitShape<Out<M>>, E>
+      : (requests: Stream.Stream<MessageShape<In<M>>, KratosError>) => Stream.Stream<MessageInitShape<Out<M>>, E, any>
+
+export type Handlers<D, Errs extends Errors> = D extends GenService<infer S> ? { readonly [K in keyof S]: Handler<S[K], ErrorOf<Errs, K>> } : never
+
+type NeedsOf<T> =
+  T extends Effect.Effect<infer _A, infer _E, infer R>
+    ? R
+    : T extends Stream.Stream<infer _A, infer _E, infer R>
+      ? R
+      : T extends Generator<infer Y, any, any>
+        ? Y extends Effect.Effect<infer _A, infer _E, infer R>
+          ? R
+          : never
+        : never
+type Returns<H> = H[keyof H] extends (...args: any) => infer T ? T : never
+/* oxlint-enable typescript/no-explicit-any */
+
+/** The services that handlers need, less the call itself, which every transport provides. */
+export type Needs<H> = Exclude<NeedsOf<Returns<H>>, Call>
+
+export interface Options<Errs extends Errors> {
+  readonly errors?: Errs | undefined
+}
+
+export interface ServiceClass<Self, D extends DescService, Errs extends Errors> extends Context.Service<Self, Caller<D, Errs>> {
+  new (_: never): {}
+  readonly descriptor: D
+  readonly errors: Errs
+  /** Implements the service in this process. */
+  readonly layer: <H extends Handlers<D, Errs>>(handlers: H) => Layer.Layer<Self, never, Needs<H>>
+  /** The same, from an effect that builds the handlers. */
+  readonly layerEffect: <H extends Handlers<D, Errs>, E, R>(make: Effect.Effect<H, E, R>) => Layer.Layer<Self, E, Exclude<R, Scope.Scope> | Needs<H>>
+  /** Calls the service over the wire: `discovery:///name`, `direct:///host:port,…`. */
+  readonly client: <R = never>(target: string, options?: Client.Options<R>) => Layer.Layer<Self, never, Channels | R>
+}
+
+/** What a server needs to know of a service, whatever its types. */
+export interface Any {
+  readonly key: string
+  readonly descriptor: DescService
+  readonly errors: Errors
+}
+
+/** The tags of an array of services. */
+export type Tags<Services extends ReadonlyArray<unknown>> = Services[number] extends infer S ? (S extends Context.Key<infer Self, infer _Shape> ? Self : never) : never
+
+/** The reason classes that a method can raise. */
+export const errorsOf = (errors: Errors, localName: string): ReadonlyArray<ReasonClass> =>
+  // Array.isArray does not narrow a readonly array out of the union
+  Array.isArray(errors) ? (errors as ReadonlyArray<ReasonClass>) : ((errors as Readonly<Record<string, ReadonlyArray<ReasonClass>>>)[localName] ?? [])
+
+/** The base class of a service tag. The key is the full name of the proto service. */
+export const make =
+  <Self>() =>
+  <const D extends DescService, const Errs extends Errors = []>(descriptor: D, options?: Options<Errs>): ServiceClass<Self, D, Errs> => {
+    const tag = Context.Service<Self, Caller<D, Errs>>()(descriptor.typeName)
+    const errors: Errors = options?.errors ?? []
+    const layerEffect = (build: Effect.Effect<Implementation.AnyHandlers, unknown, never>) =>
+      Layer.effect(
+        tag,
+        Effect.flatMap(build, (handlers) =>
+          // the methods are made from the descriptor, so their types are those of the caller by construction
+          Effect.map(Effect.context<never>(), (context) => Implementation.make(descriptor, handlers, context) as Caller<D, Errs>)
+        )
+      )
+    // The statics are typed by ServiceClass; here they only know the descriptor.
+    return Object.assign(tag, {
+      descriptor,
+      errors,
+      layer: (handlers: Implementation.AnyHandlers) => layerEffect(Effect.succeed(handlers)),
+      layerEffect,
+      client: <R>(target: string, clientOptions?: Client.Options<R>) =>
+        Layer.effect(tag, Effect.map(Client.make(descriptor, errors, target, clientOptions), (methods) => methods as Caller<D, Errs>))
+    }) as unknown as ServiceClass<Self, D, Errs>
+  }

@@ -1,0 +1,121 @@
+/**
+ * gRPC over HTTP/2, the client's side: one exchange on a connection. It opens the stream, feeds it, reads the reply and says how it ended;
+ * waiting, deadlines and retries of streams that the server never saw belong to the caller in `Client.ts`.
+ */
+import type { Message } from "@bufbuild/protobuf"
+import type { KratosError } from "@effect-kratos/core/error/KratosError"
+import type { MutableMetadata } from "@effect-kratos/core/Metadata"
+import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
+import type { Headers } from "@effect-kratos/http2/Headers"
+import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
+import * as HeaderFields from "../HeaderFields.ts"
+import type { MessageCodec } from "../MessageCodec.ts"
+import * as Compression from "./Compression.ts"
+import * as GrpcError from "./GrpcError.ts"
+import * as GrpcMessage from "./Message.ts"
+import * as GrpcStatus from "./Status.ts"
+
+/** What hears of a reply. Exactly one of `onEnd` and `onUnprocessed` is called, once. */
+export interface Receiver {
+  readonly output: MessageCodec
+  readonly maxMessageBytes: number
+  readonly onHeader: (metadata: MutableMetadata) => void
+  readonly onMessage: (message: Message) => void
+  /** Bytes of DATA came in; messages in them were delivered before. */
+  readonly onBytes: (bytes: number) => void
+  /** The reply is complete (undefined) or failed. */
+  readonly onEnd: (error: KratosError | undefined, trailers: MutableMetadata | undefined) => void
+  /** The server promises that it has not acted on the request: it may be sent again. */
+  readonly onUnprocessed: () => void
+  readonly onDrain: () => void
+}
+
+export class Exchange implements StreamListener {
+  stream: H2Stream | undefined = undefined
+  private readonly receiver: Receiver
+  private reader: GrpcMessage.Reader | undefined = undefined
+  private ended = false
+
+  constructor(receiver: Receiver) {
+    this.receiver = receiver
+  }
+
+  onHeaders(headers: Headers, endStream: boolean): void {
+    const error = this.check(headers)
+    if (error !== undefined) return this.finish(error, undefined)
+    if (endStream) return this.end(HeaderFields.toTrailers(headers.fields)) // a reply of trailers only
+    const encoding = Compression.parse(headers.get("grpc-encoding"))
+    if (typeof encoding === "object") return this.finish(encoding, undefined)
+    this.reader = new GrpcMessage.Reader(this.receiver.maxMessageBytes, encoding)
+    this.receiver.onHeader(HeaderFields.toMetadata(headers.fields))
+  }
+
+  private check(headers: Headers): KratosError | undefined {
+    if (headers.status !== 200) return GrpcStatus.fromHttpStatus(headers.status)
+    const contentType = headers.get("content-type") ?? ""
+    return contentType.startsWith("application/grpc") ? undefined : GrpcError.malformed(`the reply has content-type ${JSON.stringify(contentType.slice(0, 64))}`)
+  }
+
+  onData(data: Uint8Array, endStream: boolean): void {
+    if (this.ended || this.reader === undefined) return
+    let undecodable = false
+    const error = this.reader.push(data, (bytes) => {
+      const message = this.receiver.output.decode(bytes)
+      if (message === undefined) undecodable = true
+      else if (!undecodable) this.receiver.onMessage(message)
+    })
+    this.receiver.onBytes(data.length)
+    if (undecodable) this.finish(GrpcError.malformed("a reply message cannot be decoded"), undefined)
+    else if (error !== undefined) this.finish(error, undefined)
+    else if (endStream) this.finish(GrpcError.malformed("the reply ended without trailers"), undefined)
+  }
+
+  onTrailers(trailers: Headers): void {
+    if (this.reader?.idle === false) this.finish(GrpcError.malformed("the reply ended inside a message"), undefined)
+    else this.end(HeaderFields.toTrailers(trailers.fields))
+  }
+
+  onAbort(code: number, processed: boolean): void {
+    if (this.ended) return
+    this.ended = true
+    if (!processed) this.receiver.onUnprocessed()
+    else this.receiver.onEnd(aborted(code), undefined)
+  }
+
+  onDrain(): void {
+    this.receiver.onDrain()
+  }
+
+  /** Gives the call up: the server's handler is interrupted. */
+  cancel(): void {
+    this.ended = true
+    this.stream?.reset(ErrorCode.CANCEL)
+  }
+
+  private end(trailers: MutableMetadata): void {
+    this.finish(GrpcStatus.fromMetadata(trailers), trailers)
+  }
+
+  private finish(error: KratosError | undefined, trailers: MutableMetadata | undefined): void {
+    if (this.ended) return
+    this.ended = true
+    this.receiver.onEnd(error, trailers)
+    // Nothing more is wanted of a stream that failed half-way, or whose request is still going out.
+    if (this.stream?.closed === false) this.stream.reset(error === undefined ? ErrorCode.NO_ERROR : ErrorCode.CANCEL)
+  }
+}
+
+/** The error of a reset stream or a lost connection (gRPC over HTTP/2, "Errors"). */
+const aborted = (code: number): KratosError => {
+  switch (code) {
+    case ErrorCode.CANCEL:
+      return GrpcError.cancelled("the server cancelled the call")
+    case ErrorCode.REFUSED_STREAM:
+    case ErrorCode.CONNECT_ERROR:
+      return GrpcError.unavailable("the connection was lost before the reply was complete")
+    case ErrorCode.ENHANCE_YOUR_CALM:
+      return GrpcError.tooManyCalls()
+    default:
+      return GrpcError.malformed(`the server reset the stream with HTTP/2 error ${code}`)
+  }
+}

@@ -1,0 +1,38 @@
+/** The errors that the gRPC wire itself raises, with the codes that other implementations use for them. */
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import { Grpc } from "@effect-kratos/core/error/Status"
+
+/** RESOURCE_EXHAUSTED, as grpc-go and C-core say it. */
+export const tooLarge = (length: number | undefined, limit: number): KratosError.KratosError =>
+  KratosError.tooManyRequests("", `message ${length === undefined ? "" : `of ${length} bytes `}is larger than the limit of ${limit} bytes`, {
+    grpc: Grpc.RESOURCE_EXHAUSTED
+  })
+
+/** INTERNAL: bytes that are not gRPC. */
+export const malformed = (message: string): KratosError.KratosError => KratosError.internalServer("", message, { grpc: Grpc.INTERNAL })
+
+/** INTERNAL: a message that does not decode. C-core and grpc-go say INTERNAL, Kratos' CODEC reason says why. */
+export const undecodable = (typeName: string): KratosError.KratosError =>
+  KratosError.internalServer("CODEC", `message is not a valid ${typeName}`, { grpc: Grpc.INTERNAL })
+
+/** UNIMPLEMENTED, with `grpc-accept-encoding` telling what would be understood. */
+export const unknownEncoding = (encoding: string): KratosError.KratosError =>
+  KratosError.unimplemented("", `grpc-encoding ${JSON.stringify(encoding.slice(0, 32))} is not supported`, { grpc: Grpc.UNIMPLEMENTED })
+
+/** UNIMPLEMENTED: no such service or method. */
+export const unknownMethod = (path: string): KratosError.KratosError =>
+  KratosError.unimplemented("", `unknown method ${path.slice(0, 256)}`, { grpc: Grpc.UNIMPLEMENTED })
+
+/** INTERNAL: the number of messages does not fit the kind of the method. */
+export const cardinality = (what: string): KratosError.KratosError => KratosError.unimplemented("", what, { grpc: Grpc.UNIMPLEMENTED })
+
+/** UNAVAILABLE: the connection went away before the reply was complete. */
+export const unavailable = (message: string, cause?: unknown): KratosError.KratosError =>
+  KratosError.serviceUnavailable("", message, { grpc: Grpc.UNAVAILABLE, ...(cause === undefined ? undefined : { cause }) })
+
+/** CANCELLED. */
+export const cancelled = (message: string): KratosError.KratosError => KratosError.clientClosed("", message, { grpc: Grpc.CANCELLED })
+
+/** RESOURCE_EXHAUSTED: the peer closed with ENHANCE_YOUR_CALM. */
+export const tooManyCalls = (): KratosError.KratosError =>
+  KratosError.tooManyRequests("", "the server refused the load of this connection", { grpc: Grpc.RESOURCE_EXHAUSTED })

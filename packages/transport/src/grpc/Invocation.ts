@@ -1,0 +1,250 @@
+/**
+ * The innermost effect of a client's method: takes a connection, sends the request, completes with the reply. A stream that the server never
+ * processed (GOAWAY, REFUSED_STREAM) is opened again on another connection; a deadline that passes resets the stream.
+ */
+import type { DescMethod, Message } from "@bufbuild/protobuf"
+import { Call } from "@effect-kratos/core/Call"
+import * as Deadline from "@effect-kratos/core/Deadline"
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import type { ReasonClass } from "@effect-kratos/core/error/Reason"
+import { Grpc } from "@effect-kratos/core/error/Status"
+import type { MutableMetadata } from "@effect-kratos/core/Metadata"
+import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { Channel, Connection } from "../Channel.ts"
+import type { Timer } from "../DeadlineTimers.ts"
+import * as HeaderFields from "../HeaderFields.ts"
+import type { MessageCodec } from "../MessageCodec.ts"
+import type { Outgoing } from "../Outgoing.ts"
+import { Exchange, type Receiver } from "./Client.ts"
+import * as Compression from "./Compression.ts"
+import * as GrpcError from "./GrpcError.ts"
+import * as GrpcMessage from "./Message.ts"
+import * as GrpcStatus from "./Status.ts"
+import * as Timeout from "./Timeout.ts"
+
+/** What is fixed for a method of a client. */
+export interface Options {
+  readonly desc: DescMethod
+  readonly classes: ReadonlyArray<ReasonClass>
+  readonly channel: Channel
+  readonly input: MessageCodec
+  readonly output: MessageCodec
+  readonly maxMessageBytes: number
+  readonly compression: Compression.Encoding | undefined
+}
+
+/** How often a stream that the server has not processed is opened again. */
+const RETRIES = 3
+const EMPTY = new Uint8Array(0)
+
+/** Completes with the reply message of the kinds that have one; otherwise replies go to the queue of the call and it completes at their end. */
+export const make = (options: Options): Effect.Effect<Message | void, unknown> => {
+  const { channel } = options
+  const heads = makeHeads(options)
+
+  const attempt = (call: Outgoing, deadline: number | undefined, retries: number, context: Context.Context<never>): Effect.Effect<Message | void, unknown> => {
+    const ready = channel.ready()
+    if (ready !== undefined) return exchange(ready, call, deadline, retries, context)
+    return Effect.flatMap(inTime(channel.connection, call, deadline), (connection) => exchange(connection, call, deadline, retries, context))
+  }
+  const inTime = <A>(effect: Effect.Effect<A, KratosError.KratosError>, call: Outgoing, deadline: number | undefined): Effect.Effect<A, KratosError.KratosError> =>
+    deadline === undefined
+      ? effect
+      : Effect.timeoutOrElse(effect, { duration: Math.max(0, deadline - channel.timers.now()), orElse: () => Effect.fail(exceeded(call)) })
+
+  const exchange = (connection: Connection, call: Outgoing, deadline: number | undefined, retries: number, context: Context.Context<never>): Effect.Effect<Message | void, unknown> =>
+    Effect.callback((resume) => {
+      const head = heads(connection.address, call, deadline === undefined ? undefined : deadline - channel.timers.now())
+      if (head instanceof KratosError.KratosError) return resume(Effect.fail(head))
+      let body: Uint8Array | undefined
+      if (call.message !== undefined) {
+        try {
+          body =
+            options.compression === undefined
+              ? options.input.encodeFramed(call.message)
+              : GrpcMessage.frame(options.input.encode(call.message), options.compression)
+        } catch (cause) {
+          return resume(Effect.fail(KratosError.badRequest("CODEC", `the request is not a valid ${options.desc.input.typeName}`, { cause })))
+        }
+      }
+      const running = new Running(options, call, resume, retries > 0 ? () => attempt(call, deadline, retries - 1, context) : undefined)
+      const stream = connection.request(head, running.exchange, body, call.requests === undefined)
+      // The connection is full, or ending: look again when that changes.
+      if (stream === undefined) {
+        return resume(Effect.flatMap(inTime(connection.available, call, deadline), () => attempt(call, deadline, retries, context)))
+      }
+      running.exchange.stream = stream
+      call.peer = connection.address
+      call.replies.attach((bytes) => stream.consumed(bytes))
+      if (deadline !== undefined) running.timer = channel.timers.add(deadline, () => running.expire())
+      if (call.requests !== undefined) running.send(call.requests, context)
+      return Effect.sync(() => running.cancel())
+    })
+
+  return Effect.withFiber((fiber) => {
+    // Client.ts provides the call, and it is an Outgoing
+    const call = Context.getUnsafe(fiber.context, Call) as unknown as Outgoing
+    const deadline = Context.get(fiber.context, Deadline.Current)
+    if (deadline !== undefined && deadline <= channel.timers.now()) return Effect.fail(exceeded(call))
+    return attempt(call, deadline, call.requests === undefined ? RETRIES : 0, fiber.context)
+  })
+}
+
+/** One try of a call: hears of its reply and completes the effect. */
+class Running implements Receiver {
+  readonly output: MessageCodec
+  readonly maxMessageBytes: number
+  readonly exchange: Exchange
+  timer: Timer | undefined = undefined
+  private readonly options: Options
+  private readonly call: Outgoing
+  private readonly resume: (effect: Effect.Effect<Message | void, unknown>) => void
+  private readonly again: (() => Effect.Effect<Message | void, unknown>) | undefined
+  private readonly single: boolean
+  private reply: Message | undefined = undefined
+  private surplus = false
+  private sender: Fiber.Fiber<void, unknown> | undefined = undefined
+  private drained: (() => void) | undefined = undefined
+
+  constructor(
+    options: Options,
+    call: Outgoing,
+    resume: (effect: Effect.Effect<Message | void, unknown>) => void,
+    again: (() => Effect.Effect<Message | void, unknown>) | undefined
+  ) {
+    this.options = options
+    this.output = options.output
+    this.maxMessageBytes = options.maxMessageBytes
+    this.call = call
+    this.resume = resume
+    this.again = again
+    this.single = call.kind === "unary" || call.kind === "client_streaming"
+    this.exchange = new Exchange(this)
+  }
+
+  onHeader(metadata: MutableMetadata): void {
+    this.call.reply = metadata
+  }
+
+  onMessage(message: Message): void {
+    if (!this.single) this.call.replies.push(message)
+    else if (this.reply === undefined) this.reply = message
+    else this.surplus = true
+  }
+
+  onBytes(bytes: number): void {
+    if (this.single) this.exchange.stream?.consumed(bytes)
+    else this.call.replies.received(bytes)
+  }
+
+  onEnd(error: KratosError.KratosError | undefined, trailers: MutableMetadata | undefined): void {
+    if (trailers !== undefined) this.call.trailers = trailers
+    if (error !== undefined) this.finish(Effect.fail(GrpcStatus.typed(error, this.options.classes)))
+    else if (!this.single) this.finish(Effect.void)
+    else if (this.reply === undefined || this.surplus) {
+      this.finish(Effect.fail(GrpcError.cardinality(`${this.call.operation} replies with one message, got ${this.surplus ? "more" : "none"}`)))
+    } else this.finish(Effect.succeed(this.reply))
+  }
+
+  onUnprocessed(): void {
+    this.finish(this.again === undefined ? Effect.fail(GrpcError.unavailable("the server did not take the call")) : Effect.suspend(this.again))
+  }
+
+  onDrain(): void {
+    this.drained?.()
+  }
+
+  expire(): void {
+    this.exchange.cancel()
+    this.finish(Effect.fail(exceeded(this.call)))
+  }
+
+  /** The call's fiber was interrupted. */
+  cancel(): void {
+    this.exchange.cancel()
+    this.release()
+  }
+
+  /** Sends the messages of a streamed request, as fast as the wire takes them. */
+  send(requests: Stream.Stream<object, unknown>, context: Context.Context<never>): void {
+    const stream = this.exchange.stream!
+    const write = (messages: ReadonlyArray<object>): Effect.Effect<void, unknown> =>
+      Effect.suspend(() => {
+        let more = true
+        for (const message of messages) more = stream.data(this.encode(message), false)
+        return more || stream.closed ? Effect.void : this.drain
+      })
+    this.sender = Effect.runForkWith(context)(Stream.runForEachArray(requests, write))
+    this.sender.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) stream.data(EMPTY, true)
+      else if (this.sender !== undefined) {
+        // the caller's own stream failed: the call fails with it, and the server hears of a cancellation
+        this.exchange.cancel()
+        this.finish(Effect.failCause(exit.cause))
+      }
+    })
+  }
+
+  private readonly drain: Effect.Effect<void> = Effect.callback((resume) => {
+    this.drained = () => {
+      this.drained = undefined
+      resume(Effect.void)
+    }
+  })
+
+  private encode(message: object): Uint8Array {
+    const { compression, input } = this.options
+    return compression === undefined ? input.encodeFramed(message) : GrpcMessage.frame(input.encode(message), compression)
+  }
+
+  private finish(effect: Effect.Effect<Message | void, unknown>): void {
+    this.release()
+    this.resume(effect)
+  }
+
+  private release(): void {
+    if (this.timer !== undefined) this.options.channel.timers.remove(this.timer)
+    const sender = this.sender
+    this.sender = undefined
+    sender?.interruptUnsafe()
+  }
+}
+
+const exceeded = (call: Outgoing): KratosError.KratosError =>
+  KratosError.gatewayTimeout("", `deadline exceeded: ${call.operation} (client) had no reply from ${call.peer === "" ? call.endpoint : call.peer} in time`, {
+    grpc: Grpc.DEADLINE_EXCEEDED
+  })
+
+type Heads = (authority: string, call: Outgoing, timeout: number | undefined) => HeaderBlock | KratosError.KratosError
+
+/** Request heads of a method: one a node when nothing varies, else made for the call. */
+const makeHeads = ({ compression, desc }: Options): Heads => {
+  const made = new Map<string, { readonly fields: ReadonlyArray<readonly [string, string]>; readonly block: HeaderBlock }>()
+  return (authority, call, timeout) => {
+    let head = made.get(authority)
+    if (head === undefined) {
+      const fields = [
+        [":method", "POST"],
+        [":scheme", "http"],
+        [":path", `/${desc.parent.typeName}/${desc.name}`],
+        [":authority", authority],
+        ["content-type", "application/grpc"],
+        ["te", "trailers"],
+        ["user-agent", "grpc-effect-kratos"],
+        ["grpc-accept-encoding", Compression.ACCEPTED],
+        ...(compression === undefined ? [] : [["grpc-encoding", compression] as const])
+      ] as const
+      made.set(authority, (head = { fields, block: HeaderBlock.make(fields) }))
+    }
+    if (timeout === undefined && call.request.size === 0) return head.block
+    const metadata = HeaderFields.fromMetadata(call.request)
+    if (metadata instanceof KratosError.KratosError) return metadata
+    const more = timeout === undefined ? metadata : [["grpc-timeout", Timeout.format(timeout)] as const, ...metadata]
+    return HeaderBlock.make([...head.fields, ...more], { reuse: false })
+  }
+}

@@ -1,0 +1,350 @@
+/**
+ * gRPC over HTTP/2, the server's side of a stream. What depends only on the header block (method, encoding, timeout) is worked out once per
+ * block and kept in its memo; a unary call whose request lies in one DATA frame is decoded in place and answered with one `respond`.
+ */
+import type { Message } from "@bufbuild/protobuf"
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
+import type { Headers } from "@effect-kratos/http2/Headers"
+import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { MessageCodec } from "../MessageCodec.ts"
+import * as HeaderFields from "../HeaderFields.ts"
+import type { Reply } from "../Implementation.ts"
+import { type Ended, Incoming, type Operation } from "../Operation.ts"
+import { MessageQueue } from "../MessageQueue.ts"
+import * as Compression from "./Compression.ts"
+import * as GrpcError from "./GrpcError.ts"
+import * as GrpcMessage from "./Message.ts"
+import * as GrpcStatus from "./Status.ts"
+import * as Timeout from "./Timeout.ts"
+
+/** What the gRPC side of a server shares between its streams. */
+export interface GrpcServer {
+  readonly operation: (path: string) => Operation | undefined
+  readonly codec: (operation: Operation, json: boolean) => { readonly input: MessageCodec; readonly output: MessageCodec }
+  readonly now: () => number
+  /** Longest message that is accepted, in bytes, after decompression. */
+  readonly maxMessageBytes: number
+  /** Reports what the caller must not see. */
+  readonly report: (message: string, cause: unknown) => void
+}
+
+/** The connection a stream came in on. */
+export interface Peer {
+  readonly address: string
+  readonly endpoint: string
+}
+
+/** What follows from a header block alone. */
+export interface Plan {
+  readonly server: GrpcServer
+  readonly operation: Operation | undefined
+  readonly error: KratosError.KratosError | undefined
+  readonly encoding: Compression.Encoding | undefined
+  readonly timeout: number | undefined
+  readonly input: MessageCodec
+  readonly output: MessageCodec
+  readonly head: Head
+  readonly fields: ReadonlyArray<string>
+}
+
+type Fields = ReadonlyArray<readonly [string, string]>
+
+interface Head {
+  readonly fields: Fields
+  readonly block: HeaderBlock
+}
+
+const makeHead = (contentType: string, encoding: Compression.Encoding | undefined): Head => {
+  const fields: Fields = [
+    [":status", "200"],
+    ["content-type", contentType],
+    ...(encoding === undefined ? [] : [["grpc-encoding", encoding] as const])
+  ]
+  return { fields, block: HeaderBlock.make(fields) }
+}
+
+const PROTO_HEAD = makeHead("application/grpc", undefined)
+const OK_FIELDS: Fields = [["grpc-status", "0"]]
+const OK = HeaderBlock.make(OK_FIELDS)
+const EMPTY = new Uint8Array(0)
+
+/** True for a content type that is gRPC's, not gRPC-Web's. */
+export const isGrpc = (contentType: string | undefined): boolean =>
+  contentType !== undefined && contentType.startsWith("application/grpc") && (contentType.length === 16 || contentType[16] === "+" || contentType[16] === ";")
+
+/** Takes a stream whose content type is gRPC's. */
+export const accept = (server: GrpcServer, stream: H2Stream, headers: Headers, endStream: boolean, peer: Peer): StreamListener => {
+  let plan = headers.memo as Plan | undefined // only this module and its siblings write memos, per protocol
+  if (plan === undefined || plan.server !== server) headers.memo = plan = makePlan(server, headers)
+  if (plan.operation === undefined) {
+    stream.headers(errorBlock(plan, plan.error!), true)
+    return ignore
+  }
+  const exchange = new Exchange(stream, plan, plan.operation, peer)
+  stream.listener = exchange
+  exchange.begin(endStream)
+  return exchange
+}
+
+const makePlan = (server: GrpcServer, headers: Headers): Plan => {
+  const contentType = headers.get("content-type") ?? ""
+  const format = contentType.slice(16).split(";")[0]!
+  const json = format === "+json"
+  const operation = server.operation(headers.path)
+  const encoding = Compression.parse(headers.get("grpc-encoding"))
+  const header = headers.get("grpc-timeout")
+  const timeout = header === undefined ? undefined : Timeout.parse(header)
+  const error =
+    headers.method !== "POST" || !(format === "" || format === "+proto" || json)
+      ? GrpcError.malformed(`${headers.method} with content-type ${contentType.slice(0, 64)} is not a gRPC request`)
+      : operation === undefined
+        ? GrpcError.unknownMethod(headers.path)
+        : header !== undefined && timeout === undefined
+          ? GrpcError.malformed("grpc-timeout is malformed")
+          : encoding instanceof KratosError.KratosError
+            ? encoding
+            : undefined
+  const known = error === undefined ? operation : undefined
+  const encodingOf = encoding instanceof KratosError.KratosError ? undefined : encoding
+  const codecs = known === undefined ? undefined : server.codec(known, json)
+  return {
+    server,
+    operation: known,
+    error,
+    encoding: encodingOf,
+    timeout,
+    // a plan without an operation decodes nothing
+    input: codecs?.input as MessageCodec,
+    output: codecs?.output as MessageCodec,
+    head: !json && encodingOf === undefined ? PROTO_HEAD : makeHead(json ? "application/grpc+json" : "application/grpc", encodingOf),
+    fields: headers.fields
+  }
+}
+
+const errorBlock = (plan: Plan, error: KratosError.KratosError, more: Fields = []): HeaderBlock =>
+  HeaderBlock.make(
+    [
+      [":status", "200"],
+      ["content-type", "application/grpc"],
+      ...(plan.operation === undefined ? [["grpc-accept-encoding", Compression.ACCEPTED] as const] : []),
+      ...more,
+      ...GrpcStatus.toFields(error)
+    ],
+    { reuse: false }
+  )
+
+const ignore: StreamListener = { onData: () => {}, onTrailers: () => {}, onAbort: () => {} }
+
+/** One gRPC call on its stream. */
+class Exchange implements StreamListener {
+  private readonly stream: H2Stream
+  private readonly plan: Plan
+  private readonly operation: Operation
+  private readonly call: Incoming
+  private reader: GrpcMessage.Reader | undefined = undefined
+  private requests: MessageQueue<Message, KratosError.KratosError> | undefined = undefined
+  private message: Message | undefined = undefined
+  private started = false
+  private headSent = false
+  private cancel: (() => void) | undefined = undefined
+  private drained: (() => void) | undefined = undefined
+
+  constructor(stream: H2Stream, plan: Plan, operation: Operation, peer: Peer) {
+    this.stream = stream
+    this.plan = plan
+    this.operation = operation
+    const deadline = plan.timeout === undefined ? undefined : plan.server.now() + plan.timeout
+    this.call = new Incoming("grpc", operation, peer.address, peer.endpoint, deadline, () => HeaderFields.toMetadata(plan.fields))
+    const kind = operation.method.kind
+    if (kind === "server_streaming" || kind === "bidi_streaming") this.call.sink = this
+  }
+
+  /** Called once the exchange listens to its stream: a handler may write before a message has come. */
+  begin(endStream: boolean): void {
+    const kind = this.operation.method.kind
+    if (kind === "client_streaming" || kind === "bidi_streaming") this.startStreaming(endStream)
+    else if (endStream) this.onUnaryData(EMPTY, true)
+  }
+
+  onData(data: Uint8Array, endStream: boolean): void {
+    if (this.requests !== undefined) this.onStreamData(data, endStream, this.requests)
+    else this.onUnaryData(data, endStream)
+  }
+
+  onTrailers(): void {
+    this.onData(EMPTY, true)
+  }
+
+  onAbort(): void {
+    this.requests?.end(Exit.fail(GrpcError.cancelled("the client cancelled the call")))
+    this.drained?.()
+    this.cancel?.()
+  }
+
+  onDrain(): void {
+    this.drained?.()
+  }
+
+  // ---- one request message
+
+  private onUnaryData(data: Uint8Array, endStream: boolean): void {
+    if (this.started) return
+    const error = this.isWhole(data, endStream) ? this.decode(data.subarray(GrpcMessage.PREFIX)) : this.read(data)
+    if (data.length > 0 && !endStream) this.stream.consumed(data.length)
+    if (error !== undefined) this.start(error)
+    else if (endStream) this.start(this.missing())
+  }
+
+  /** The usual case: one uncompressed message, whole, in one frame. */
+  private isWhole(data: Uint8Array, endStream: boolean): boolean {
+    return (
+      endStream &&
+      this.reader === undefined &&
+      data.length >= GrpcMessage.PREFIX &&
+      data.length <= this.plan.server.maxMessageBytes &&
+      data[0] === 0 &&
+      GrpcMessage.lengthAt(data, 0) === data.length - GrpcMessage.PREFIX
+    )
+  }
+
+  private read(data: Uint8Array): KratosError.KratosError | undefined {
+    this.reader ??= new GrpcMessage.Reader(this.plan.server.maxMessageBytes, this.plan.encoding)
+    let failed: KratosError.KratosError | undefined
+    return this.reader.push(data, (bytes) => (failed ??= this.decode(bytes))) ?? failed
+  }
+
+  private decode(bytes: Uint8Array): KratosError.KratosError | undefined {
+    if (this.message !== undefined) return GrpcError.cardinality(`${this.operation.method.operation} takes one message, got more`)
+    const message = this.plan.input.decode(bytes)
+    if (message === undefined) return GrpcError.undecodable(this.operation.desc.input.typeName)
+    this.message = message
+    return undefined
+  }
+
+  private missing(): KratosError.KratosError | undefined {
+    if (this.reader?.idle === false) return GrpcError.malformed("the request ended inside a message")
+    return this.message === undefined ? GrpcError.cardinality(`${this.operation.method.operation} takes one message, got none`) : undefined
+  }
+
+  private start(error: KratosError.KratosError | undefined): void {
+    this.started = true
+    this.call.message = this.message
+    this.call.failure = error
+    this.cancel = this.operation.run(this.call, (exit) => this.end(exit))
+  }
+
+  // ---- a stream of request messages
+
+  private startStreaming(endStream: boolean): void {
+    this.started = true
+    this.reader = new GrpcMessage.Reader(this.plan.server.maxMessageBytes, this.plan.encoding)
+    this.requests = new MessageQueue()
+    this.requests.attach((bytes) => this.stream.consumed(bytes))
+    this.call.requests = this.requests.stream
+    if (endStream) this.requests.end(Exit.void)
+    this.cancel = this.operation.run(this.call, (exit) => this.end(exit))
+  }
+
+  private onStreamData(data: Uint8Array, endStream: boolean, requests: MessageQueue<Message, KratosError.KratosError>): void {
+    let failed: KratosError.KratosError | undefined
+    const error =
+      this.reader!.push(data, (bytes) => {
+        const message = failed === undefined ? this.plan.input.decode(bytes) : undefined
+        if (message === undefined) failed ??= GrpcError.undecodable(this.operation.desc.input.typeName)
+        else requests.push(message)
+      }) ?? failed
+    requests.received(data.length)
+    if (error !== undefined) requests.end(Exit.fail(error))
+    else if (endStream) {
+      if (this.reader!.idle) requests.end(Exit.void)
+      else requests.end(Exit.fail(GrpcError.malformed("the request ended inside a message")))
+    }
+  }
+
+  // ---- replies
+
+  /** Sink of the streaming kinds. */
+  write = (replies: ReadonlyArray<Reply>): Effect.Effect<void, KratosError.KratosError> =>
+    Effect.suspend(() => {
+      if (this.stream.closed) return Effect.interrupt
+      if (!this.headSent) {
+        const head = this.head()
+        if (head instanceof KratosError.KratosError) return Effect.fail(head)
+        this.headSent = true
+        this.stream.headers(head, false)
+      }
+      let more = true
+      for (const bytes of this.encodeAll(replies)) more = this.stream.data(bytes, false)
+      return more ? Effect.void : this.drain
+    })
+
+  private readonly drain: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.stream.closed) return resume(Effect.interrupt)
+    this.drained = () => {
+      this.drained = undefined
+      resume(Effect.void)
+    }
+  })
+
+  private *encodeAll(replies: ReadonlyArray<Reply>): Iterable<Uint8Array> {
+    for (const reply of replies) yield this.encode(reply)
+  }
+
+  private encode(reply: Reply): Uint8Array {
+    return this.plan.encoding === undefined
+      ? this.plan.output.encodeFramed(reply)
+      : GrpcMessage.frame(this.plan.output.encode(reply), this.plan.encoding)
+  }
+
+  /** The head of the reply, with the metadata that the handler has set. */
+  private head(): HeaderBlock | KratosError.KratosError {
+    const metadata = this.call.replyIfAny
+    if (metadata === undefined || metadata.size === 0) return this.plan.head.block
+    const fields = HeaderFields.fromMetadata(metadata)
+    if (fields instanceof KratosError.KratosError) return fields
+    return HeaderBlock.make([...this.plan.head.fields, ...fields], { reuse: false })
+  }
+
+  private trailers(): Fields {
+    const metadata = this.call.trailersIfAny
+    if (metadata === undefined || metadata.size === 0) return []
+    const fields = HeaderFields.fromMetadata(metadata)
+    return fields instanceof KratosError.KratosError ? [] : fields
+  }
+
+  private end(exit: Ended): void {
+    this.cancel = undefined
+    if (this.stream.closed) return
+    this.requests?.close()
+    if (Exit.isFailure(exit)) return this.fail(KratosError.fromCause(exit.cause))
+    const trailers = this.trailers()
+    const last = trailers.length === 0 ? OK : HeaderBlock.make([...OK_FIELDS, ...trailers], { reuse: false })
+    if (this.headSent) return this.stream.trailers(last)
+    const head = this.head()
+    if (head instanceof KratosError.KratosError) return this.fail(head)
+    if (this.call.sink !== undefined) {
+      // a stream without a message
+      this.stream.headers(head, false)
+      return this.stream.trailers(last)
+    }
+    let body: Uint8Array
+    try {
+      body = this.encode(exit.value as Reply) // these kinds end with a reply
+    } catch (cause) {
+      this.plan.server.report(`${this.operation.method.operation}: the reply cannot be encoded`, cause)
+      return this.fail(KratosError.internalServer("", "internal error"))
+    }
+    this.stream.respond(head, body, last)
+  }
+
+  private fail(error: KratosError.KratosError): void {
+    const trailers = this.trailers()
+    if (this.headSent) return this.stream.trailers(HeaderBlock.make([...trailers, ...GrpcStatus.toFields(error)], { reuse: false }))
+    const metadata = this.call.replyIfAny
+    const fields = metadata === undefined ? [] : HeaderFields.fromMetadata(metadata)
+    this.stream.headers(errorBlock(this.plan, error, [...(fields instanceof KratosError.KratosError ? [] : fields), ...trailers]), true)
+  }
+}

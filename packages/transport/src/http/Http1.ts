@@ -1,0 +1,155 @@
+/** HTTP/1.1 through `node:http`, which is handed each connection after its first bytes were read. */
+import type { KratosError } from "@effect-kratos/core/error/KratosError"
+import * as http from "node:http"
+import type { Duplex } from "node:stream"
+import * as HttpError from "./HttpError.ts"
+import { EMPTY, type Handler, type HttpExchange } from "./HttpExchange.ts"
+
+export interface Options {
+  readonly endpoint: string
+  /** Largest header section, in bytes. */
+  readonly maxHeaderBytes: number
+  /** How long a client may take to send its head, in milliseconds. */
+  readonly headersTimeout: number
+  readonly keepAliveTimeout: number
+}
+
+export interface Http1 {
+  /** Serves a connection; `first` are the bytes that were read from it. */
+  readonly accept: (duplex: Duplex, peer: string) => void
+  /** Connections are closed when their reply is out, idle ones at once. */
+  readonly shutdown: () => void
+  readonly destroy: () => void
+  readonly server: http.Server
+}
+
+const Peer: unique symbol = Symbol("peer")
+type WithPeer = { [Peer]?: string }
+
+/** The request of an exchange, for code that needs Node's own objects. */
+export interface NodeExchange extends HttpExchange {
+  readonly nodeRequest: http.IncomingMessage
+  readonly nodeResponse: http.ServerResponse
+}
+
+export const isNode = (exchange: HttpExchange): exchange is NodeExchange => exchange.version === 1
+
+export const make = (handler: Handler, options: Options): Http1 => {
+  let closing = false
+  const server = http.createServer(
+    {
+      maxHeaderSize: options.maxHeaderBytes,
+      headersTimeout: options.headersTimeout,
+      keepAliveTimeout: options.keepAliveTimeout,
+      requireHostHeader: true,
+      joinDuplicateHeaders: false
+    },
+    (request, response) => {
+      if (closing) response.shouldKeepAlive = false
+      handler(new Http1Exchange(request, response, options.endpoint))
+    }
+  )
+  // A malformed head has no exchange: answer in our error form and close.
+  server.on("clientError", (error: Error & { readonly code?: string }, socket) => {
+    if (!socket.writable || error.code === "ECONNRESET") {
+      socket.destroy()
+      return
+    }
+    const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request"
+    const body = JSON.stringify({ code: Number(status.slice(0, 3)), reason: "", message: status.slice(4).toLowerCase(), metadata: {} })
+    socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  })
+  return {
+    server,
+    accept: (duplex, peer) => {
+      ;(duplex as WithPeer)[Peer] = peer
+      server.emit("connection", duplex)
+    },
+    shutdown: () => {
+      closing = true
+      server.closeIdleConnections()
+    },
+    destroy: () => server.closeAllConnections()
+  }
+}
+
+class Http1Exchange implements NodeExchange {
+  readonly version = 1
+  readonly nodeRequest: http.IncomingMessage
+  readonly nodeResponse: http.ServerResponse
+  readonly endpoint: string
+  private responded = false
+
+  constructor(request: http.IncomingMessage, response: http.ServerResponse, endpoint: string) {
+    this.nodeRequest = request
+    this.nodeResponse = response
+    this.endpoint = endpoint
+  }
+
+  get method(): string {
+    return this.nodeRequest.method ?? ""
+  }
+  get target(): string {
+    return this.nodeRequest.url ?? ""
+  }
+  get scheme(): string {
+    return "encrypted" in this.nodeRequest.socket ? "https" : "http"
+  }
+  get authority(): string {
+    return this.nodeRequest.headers.host ?? ""
+  }
+  get peer(): string {
+    return (this.nodeRequest.socket as WithPeer)[Peer] ?? ""
+  }
+  get fields(): ReadonlyArray<string> {
+    return this.nodeRequest.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))
+  }
+
+  header(name: string): string | undefined {
+    const value = this.nodeRequest.headers[name]
+    return typeof value === "object" ? value[0] : value
+  }
+
+  readBody(maxBytes: number, done: (body: Uint8Array | KratosError) => void): void {
+    const request = this.nodeRequest
+    const announced = request.headers["content-length"]
+    if (announced === undefined && request.headers["transfer-encoding"] === undefined) return done(EMPTY)
+    if (announced !== undefined && Number(announced) > maxBytes) return this.tooLarge(maxBytes, done)
+    const chunks: Array<Buffer> = []
+    let received = 0
+    const onData = (chunk: Buffer) => {
+      received += chunk.length
+      if (received > maxBytes) {
+        request.removeListener("data", onData)
+        request.removeListener("end", onEnd)
+        this.tooLarge(maxBytes, done)
+      } else chunks.push(chunk)
+    }
+    const onEnd = () => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+    request.on("data", onData)
+    request.once("end", onEnd)
+  }
+
+  // The rest of the body is not worth reading: the connection ends with the reply.
+  private tooLarge(maxBytes: number, done: (body: KratosError) => void): void {
+    this.nodeResponse.shouldKeepAlive = false
+    this.nodeRequest.resume()
+    done(HttpError.bodyTooLarge(maxBytes))
+  }
+
+  respond(status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array): void {
+    if (this.responded || this.nodeResponse.destroyed) return
+    this.responded = true
+    const flat: Array<string> = []
+    for (const [name, value] of fields) flat.push(name, value)
+    this.nodeResponse.writeHead(status, flat)
+    if (body.length === 0 || this.method === "HEAD") this.nodeResponse.end()
+    else this.nodeResponse.end(body)
+  }
+
+  whenAborted(listener: () => void): void {
+    this.nodeResponse.once("close", () => {
+      if (!this.responded) listener()
+    })
+  }
+}

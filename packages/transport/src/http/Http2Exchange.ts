@@ -1,0 +1,117 @@
+/** An HTTP exchange on a stream of the HTTP/2 engine. */
+import type { KratosError } from "@effect-kratos/core/error/KratosError"
+import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
+import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
+import type { Headers } from "@effect-kratos/http2/Headers"
+import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
+import type { Peer } from "../grpc/Server.ts"
+import * as HttpError from "./HttpError.ts"
+import { EMPTY, type HttpExchange } from "./HttpExchange.ts"
+
+export class Http2Exchange implements HttpExchange, StreamListener {
+  readonly version = 2
+  readonly method: string
+  readonly target: string
+  readonly scheme: string
+  readonly authority: string
+  readonly fields: ReadonlyArray<string>
+  readonly peer: string
+  readonly endpoint: string
+  private readonly stream: H2Stream
+  private readonly headers: Headers
+  private chunks: Array<Uint8Array> = []
+  private received = 0
+  private ended: boolean
+  private reading: { readonly maxBytes: number; readonly done: (body: Uint8Array | KratosError) => void } | undefined = undefined
+  private aborted: (() => void) | undefined = undefined
+  private drained: (() => void) | undefined = undefined
+
+  constructor(stream: H2Stream, headers: Headers, endStream: boolean, peer: Peer) {
+    this.stream = stream
+    this.headers = headers
+    this.ended = endStream
+    this.method = headers.method
+    this.target = headers.path
+    this.scheme = headers.scheme
+    this.authority = headers.authority
+    this.fields = headers.fields
+    this.peer = peer.address
+    this.endpoint = peer.endpoint
+  }
+
+  header(name: string): string | undefined {
+    return this.headers.get(name)
+  }
+
+  /** Must be called in the tick in which the head came: until then nothing is kept. */
+  readBody(maxBytes: number, done: (body: Uint8Array | KratosError) => void): void {
+    this.reading = { maxBytes, done }
+    this.progress()
+  }
+
+  respond(status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array): void {
+    if (this.stream.closed) return
+    this.aborted = undefined
+    const head = HeaderBlock.make([[":status", String(status)], ...fields], { reuse: false })
+    if (body.length === 0 || this.method === "HEAD") this.stream.headers(head, true)
+    else this.stream.respond(head, body, undefined)
+  }
+
+  /** Sends a reply whose body comes as a stream, at the pace of the client. */
+  respondStream(status: number, fields: ReadonlyArray<readonly [string, string]>, body: ReadableStream<Uint8Array> | null): void {
+    if (body === null || this.method === "HEAD") return this.respond(status, fields, EMPTY)
+    if (this.stream.closed) return void body.cancel()
+    this.stream.headers(HeaderBlock.make([[":status", String(status)], ...fields], { reuse: false }), false)
+    this.pump(body).catch(() => this.stream.reset(ErrorCode.INTERNAL_ERROR))
+  }
+
+  private async pump(body: ReadableStream<Uint8Array>): Promise<void> {
+    for await (const chunk of body) {
+      if (this.stream.closed) return
+      if (!this.stream.data(chunk, false)) await new Promise<void>((resume) => (this.drained = resume))
+    }
+    this.stream.data(EMPTY, true)
+  }
+
+  onDrain(): void {
+    this.drained?.()
+  }
+
+  whenAborted(listener: () => void): void {
+    this.aborted = listener
+  }
+
+  onAbort(): void {
+    this.reading = undefined
+    this.chunks = []
+    this.drained?.()
+    this.aborted?.()
+  }
+
+  onData(data: Uint8Array, endStream: boolean): void {
+    this.received += data.length
+    this.ended = endStream
+    // A body that nobody reads, or that is over the limit, is dropped as it comes.
+    if (this.reading !== undefined && this.received <= this.reading.maxBytes) this.chunks.push(data.slice())
+    this.stream.consumed(data.length)
+    this.progress()
+  }
+
+  onTrailers(): void {
+    this.ended = true
+    this.progress()
+  }
+
+  private progress(): void {
+    const reading = this.reading
+    if (reading === undefined) return
+    if (this.received > reading.maxBytes) {
+      this.reading = undefined
+      this.chunks = []
+      reading.done(HttpError.bodyTooLarge(reading.maxBytes))
+    } else if (this.ended) {
+      this.reading = undefined
+      reading.done(this.chunks.length === 0 ? EMPTY : this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks))
+    }
+  }
+}
