@@ -167,8 +167,11 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   }
 
   /** @internal */
-  onFrameAfterEnd(id: number): void {
-    if (!this.recentlyReset.has(id)) this.writeReset(id, ErrorCode.STREAM_CLOSED)
+  onFrameAfterEnd(id: number, isHeaders: boolean): void {
+    if (this.recentlyReset.has(id)) return
+    // The peer has ended or reset the stream itself, unless our memory of resets is too short to tell.
+    if (isHeaders && !this.recentlyReset.overflowed) throw new ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")
+    this.writeReset(id, ErrorCode.STREAM_CLOSED)
   }
 
   /** @internal */
@@ -285,6 +288,11 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   /** Ends the duplex when the connection is going away and no stream is left. */
   protected finishIfIdle(): void {
     if (!this.closed && this.streams.size === 0) this.terminate(undefined, ErrorCode.NO_ERROR)
+  }
+
+  /** Remembers why the connection is ending, for `onClose`. */
+  protected note(error: Error): void {
+    this.error ??= error
   }
 
   private abortAll(code: number): void {

@@ -73,8 +73,7 @@ export class ServerConnection extends Connection {
     if ((id & 1) === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a client's stream with an even id")
     if (id <= this.lastId) {
       if (this.wasSkipped(id)) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "stream ids must grow")
-      this.resets.add()
-      this.onFrameAfterEnd(id)
+      this.onFrameAfterEnd(id, true)
       return
     }
     if (id > this.lastId + 2) this.skip(this.lastId + 2, id - 2)

@@ -31,7 +31,7 @@ export interface InboundOwner {
   onWindow(stream: Stream | undefined, increment: number): void
   onRemoteEnd(stream: Stream): void
   /** A frame for a stream that is over: ignored when we have reset it lately. */
-  onFrameAfterEnd(id: number): void
+  onFrameAfterEnd(id: number, isHeaders: boolean): void
   streamError(stream: Stream, code: number): void
   release(stream: Stream, bytes: number): void
 }
@@ -84,7 +84,7 @@ export class Inbound implements FrameHandler {
     if (stream === undefined) {
       if (this.owner.isIdle(id)) throw protocolError("DATA on an idle stream")
       this.idleFrames.add()
-      this.owner.onFrameAfterEnd(id)
+      this.owner.onFrameAfterEnd(id, false)
     } else if ((stream.state & State.REMOTE_END) !== 0) {
       this.owner.streamError(stream, ErrorCode.STREAM_CLOSED)
     } else if (this.owner.isClient && (stream.state & State.HEAD_RECEIVED) === 0) {

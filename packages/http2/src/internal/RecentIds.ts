@@ -1,16 +1,21 @@
-const SIZE = 128
+const SIZE = 1024
 
-/** The last streams that we have reset: frames that the peer sent before it knew are dropped in silence, RFC 9113 section 5.1. */
+/** The last streams that we have reset: what the peer sent before it knew is dropped in silence, RFC 9113 section 5.1. */
 export class RecentIds {
-  private readonly ids = new Int32Array(SIZE)
+  /** Some have been forgotten. */
+  overflowed = false
+  private ids: Int32Array | undefined = undefined
   private at = 0
 
   add(id: number): void {
-    this.ids[this.at] = id
-    this.at = (this.at + 1) % SIZE
+    this.ids ??= new Int32Array(SIZE)
+    this.ids[this.at++] = id
+    if (this.at < SIZE) return
+    this.at = 0
+    this.overflowed = true
   }
 
   has(id: number): boolean {
-    return this.ids.includes(id)
+    return this.ids !== undefined && this.ids.includes(id)
   }
 }
