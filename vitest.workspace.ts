@@ -1,9 +1,22 @@
+import { existsSync, readdirSync } from "node:fs"
+import { basename } from "node:path"
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 // Vitest reads this file because every script passes `--config vitest.workspace.ts`.
 const integration = process.env["INTEGRATION"] === "1"
 // a file for machines to read, beside the usual output
 const report = process.env["TEST_REPORT"]
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+/** The folders of `parent` that have tests, so that a new package is tested without being listed. */
+const tested = (parent: string): ReadonlyArray<string> =>
+  existsSync(at(parent))
+    ? readdirSync(at(parent))
+        .map((name) => `${parent}/${name}`)
+        .filter((folder) => existsSync(at(`${folder}/test`)))
+    : []
 
 const project = (name: string, root: string) => ({
   test: {
@@ -20,11 +33,10 @@ export default defineConfig({
   test: {
     reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
     projects: [
-      ...["core", "http2", "transport", "protoc-gen"].map((name) => project(name, `packages/${name}`)),
-      ...["helloworld", "errors"].map((name) => project(`example-${name}`, `examples/${name}`)),
-      project("scripts", "scripts"),
-      project("interop", "interop"),
-      project("bench", "bench")
+      ...tested("packages").map((folder) => project(basename(folder), folder)),
+      ...tested("packages/contrib").map((folder) => project(`contrib-${basename(folder)}`, folder)),
+      ...tested("examples").map((folder) => project(`example-${basename(folder)}`, folder)),
+      ...["scripts", "interop", "bench"].map((folder) => project(folder, folder))
     ]
   }
 })
