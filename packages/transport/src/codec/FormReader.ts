@@ -14,6 +14,9 @@ const maxPairs = 10_000
 /** Most steps of one key. */
 const maxDepth = 100
 
+/** Longest key that an error repeats. */
+const maxKey = 80
+
 /** Reads raw pairs into a message. Throws `BadText`, with the key in its message. */
 export type FormReader = (message: Message, raw: string) => void
 
@@ -131,10 +134,12 @@ const parseStruct = (text: string): JsonObject => {
   return json as JsonObject
 }
 
+/** A message is a record of its members. */
+const membersOf = (message: Message): Members => message as unknown as Members
+
 /** The message in a singular field, made when there is none. */
 const child = (message: Message, entry: Entry): Message => {
-  // a message is a record of its members
-  const members = message as unknown as Members
+  const members = membersOf(message)
   if (entry.oneof === undefined) return (members[entry.local] ??= create(entry.field.message!)) as Message
   const choice = members[entry.oneof] as { readonly case: string | undefined; readonly value?: unknown }
   if (choice.case === entry.local) return choice.value as Message
@@ -144,7 +149,7 @@ const child = (message: Message, entry: Entry): Message => {
 }
 
 const put = (message: Message, entry: Entry, value: unknown, again: boolean): void => {
-  const members = message as unknown as Members
+  const members = membersOf(message)
   if (entry.oneof === undefined) members[entry.local] = value
   else {
     const choice = members[entry.oneof] as { readonly case: string | undefined }
@@ -194,13 +199,14 @@ class Reading {
       if (entry !== undefined) this.value(message, entry, QueryString.decode(raw))
       else if (nameEnd.test(key)) this.walk(message, key, raw)
     } catch (error) {
-      if (error instanceof BadText || error instanceof QueryString.BadEncoding) throw new BadText(`"${key}": ${error.message}`)
+      if (error instanceof BadText || error instanceof QueryString.BadEncoding) throw new BadText(`"${key.length > maxKey ? `${key.slice(0, maxKey)}…` : key}": ${error.message}`)
       throw error
     }
   }
 
   private walk(start: Message, key: string, raw: string): void {
-    let message = start
+    // messages on the way are made when the whole key is known to lead somewhere
+    let message = () => start
     let table: Table | undefined = this.root
     let rest = key
     for (let depth = 0; ; depth++) {
@@ -209,7 +215,7 @@ class Reading {
       const entry: Entry | undefined = table?.get(end === -1 ? rest : rest.slice(0, end))
       if (entry === undefined) return
       rest = end === -1 ? "" : rest.slice(end)
-      if (rest === "") return this.value(message, entry, QueryString.decode(raw))
+      if (rest === "") return this.value(message(), entry, QueryString.decode(raw))
       const next = this.step(message, entry, rest, raw)
       if (next === undefined) return
       ;({ message, rest } = next)
@@ -218,34 +224,34 @@ class Reading {
   }
 
   /** Follows what stands behind a name; undefined when that has set the value. */
-  private step(message: Message, entry: Entry, rest: string, raw: string): { readonly message: Message; readonly rest: string } | undefined {
-    const members = message as unknown as Members
-    if (entry.field.fieldKind === "list") {
-      const match = /^\[(\d{0,9})\](?:\.(.+))?$/.exec(rest)
+  private step(message: () => Message, entry: Entry, rest: string, raw: string): { readonly message: () => Message; readonly rest: string } | undefined {
+    const { field, isStruct, local, parse, table } = entry
+    if (field.fieldKind === "list") {
+      const match = /^\[(\d{0,9})\](?:\.(.+))?$/s.exec(rest)
       if (match === null) throw new BadText("not a list index")
-      if (match[2] === undefined) return void this.value(message, entry, QueryString.decode(raw))
-      if (entry.table === undefined || match[1] === "") throw new BadText("its items have no fields")
-      return { message: this.element(members[entry.local] as Array<unknown>, entry.field.message!, Number(match[1])), rest: match[2] }
+      if (match[2] === undefined) return void this.value(message(), entry, QueryString.decode(raw))
+      if (table === undefined || match[1] === "") throw new BadText("its items have no fields")
+      return { message: () => this.element(membersOf(message())[local] as Array<unknown>, field.message!, Number(match[1])), rest: match[2] }
     }
-    if (entry.field.fieldKind === "map") {
-      const map = members[entry.local] as Members
-      const split = entry.parse === undefined ? inner(rest) : whole(rest)
+    if (field.fieldKind === "map") {
+      const split = table === undefined ? whole(rest) : inner(rest)
       if (split === undefined) throw new BadText("not a map key")
       const key = entry.key!(split.key)
-      if (entry.parse !== undefined) return void own(map, key, entry.parse(QueryString.decode(raw)))
-      if (split.rest === "") throw new BadText("is a message; name its fields")
-      if (!Object.hasOwn(map, key)) own(map, key, create(entry.field.message!))
-      return { message: Object.getOwnPropertyDescriptor(map, key)!.value as Message, rest: split.rest }
+      const map = () => membersOf(message())[local] as Members
+      if (split.rest === "") {
+        if (parse === undefined) throw new BadText("is a message; name its fields")
+        return void own(map(), key, parse(QueryString.decode(raw)))
+      }
+      return { message: () => entryOf(map(), key, field.message!), rest: split.rest }
     }
-    if (entry.isStruct) {
+    if (isStruct) {
       const split = whole(rest)
       if (split === undefined) throw new BadText("not a key")
-      const struct = this.struct(message, entry)
-      return void own(struct, split.key, QueryString.decode(raw))
+      return void own(this.struct(message(), entry), split.key, QueryString.decode(raw))
     }
-    if (Text.isUnwrapped(entry.field) && rest === ".value") return void this.value(message, entry, QueryString.decode(raw))
-    if (entry.field.message === undefined || Text.isUnwrapped(entry.field) || rest[0] !== ".") throw new BadText("has no fields")
-    return { message: child(message, entry), rest: rest.slice(1) }
+    if (Text.isUnwrapped(field) && rest === ".value") return void this.value(message(), entry, QueryString.decode(raw))
+    if (table === undefined || rest[0] !== ".") throw new BadText("has no fields")
+    return { message: () => child(message(), entry), rest: rest.slice(1) }
   }
 
   private value(message: Message, entry: Entry, text: string): void {
@@ -253,7 +259,7 @@ class Reading {
     if (entry.field.fieldKind === "map") throw new BadText("a map needs a key")
     if (parse === undefined) throw new BadText("is a message; name its fields")
     if (entry.field.fieldKind === "list") {
-      ;((message as unknown as Members)[entry.local] as Array<unknown>).push(parse(text))
+      ;(membersOf(message)[entry.local] as Array<unknown>).push(parse(text))
       return
     }
     this.once(message, entry)
@@ -289,7 +295,7 @@ class Reading {
   }
 
   private struct(message: Message, entry: Entry): object {
-    const members = message as unknown as Members
+    const members = membersOf(message)
     const held = entry.oneof === undefined ? members[entry.local] : (members[entry.oneof] as { readonly value?: unknown }).value
     if (typeof held === "object" && held !== null) return held
     const made = {}
@@ -298,7 +304,14 @@ class Reading {
   }
 }
 
-/** The key of a map whose values are text: all of what follows, so that a key may hold dots and brackets. */
+/** The message under a key of a map, made when there is none. */
+const entryOf = (map: Members, key: string, schema: DescMessage): Message => {
+  if (!Object.hasOwn(map, key)) own(map, key, create(schema))
+  // not by index, which would give the prototype under `__proto__`
+  return Object.getOwnPropertyDescriptor(map, key)!.value as Message
+}
+
+/** The key of a map whose values are scalars: all of what follows, so that a key may hold dots and brackets. */
 const whole = (rest: string): { readonly key: string; readonly rest: string } | undefined => {
   if (rest[0] === ".") return { key: rest.slice(1), rest: "" }
   return rest.endsWith("]") ? { key: rest.slice(1, -1), rest: "" } : undefined

@@ -53,10 +53,10 @@ export const make = (): ((schema: DescMessage) => FormWriter) => {
         }
       }
       case "map": {
-        const isText = Text.formatter(field) !== undefined
         return (entries, key, pairs) => {
           for (const [name, item] of Object.entries(entries as Members)) {
-            if (!isText && name.includes("]")) throw new RangeError("a key with a bracket")
+            // nobody could tell where such a key ends
+            if (field.message !== undefined && name.includes("]")) throw new RangeError("the key of a message holds a bracket")
             one(item, `${key}[${name}]`, pairs)
           }
         }
