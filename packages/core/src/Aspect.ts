@@ -50,7 +50,10 @@ interface WithParts {
 /** Changes nothing. */
 export const identity: Aspect = (call) => call
 
-/** Composes aspects; the first is outermost. */
+/**
+ * Composes aspects; the first is outermost. One written as a bare generic function needs its type said (`const a: Aspect<E2> = (call) => …`):
+ * TypeScript does not read what a generic signature adds.
+ */
 export const compose = <const Aspects extends ReadonlyArray<Aspect<unknown, unknown>>>(
   ...aspects: Aspects
 ): Aspect<ErrorOf<Aspects[number]>, ServicesOf<Aspects[number]>> =>
