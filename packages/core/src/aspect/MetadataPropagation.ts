@@ -89,11 +89,11 @@ export const makeClient = (options: ClientOptions = {}): Aspect.Aspect => {
   })
 }
 
-export const server: Aspect.Aspect = makeServer()
-
-export const client: Aspect.Aspect = makeClient()
-
 const startsWith = (prefixes: ReadonlyArray<string>): ((key: string) => boolean) => {
   const lower = prefixes.map((prefix) => prefix.toLowerCase())
   return (key) => lower.some((prefix) => key.startsWith(prefix))
 }
+
+export const server: Aspect.Aspect = makeServer()
+
+export const client: Aspect.Aspect = makeClient()

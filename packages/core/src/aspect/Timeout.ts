@@ -48,12 +48,6 @@ export const make = (limit: Duration.Input | Options): Aspect.Aspect<KratosError
     })
 }
 
-/** Kratos' limit of a server: 1 second, unary calls only. */
-export const server: Aspect.Aspect<KratosError.KratosError> = make("1 second")
-
-/** Kratos' limit of a client: 2 seconds, unary calls only. */
-export const client: Aspect.Aspect<KratosError.KratosError> = make("2 seconds")
-
 const exceeded = (call: CallShape, deadline: Deadline.Deadline, limit: number | undefined): KratosError.KratosError => {
   const hop = call.side === "server" ? "server" : `client of ${call.endpoint}`
   return KratosError.gatewayTimeout(reason, `${hop}: ${call.operation} exceeded ${whose(call, deadline, limit)}`)
@@ -73,3 +67,9 @@ const isOptions = (limit: Duration.Input | Options): limit is Options =>
   typeof limit === "object" && !Array.isArray(limit) && !Duration.isDuration(limit) && !units.some((unit) => unit in limit)
 
 const units = ["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"]
+
+/** Kratos' limit of a server: 1 second, unary calls only. */
+export const server: Aspect.Aspect<KratosError.KratosError> = make("1 second")
+
+/** Kratos' limit of a client: 2 seconds, unary calls only. */
+export const client: Aspect.Aspect<KratosError.KratosError> = make("2 seconds")

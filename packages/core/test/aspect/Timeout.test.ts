@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { TestClock } from "effect/testing"
+import type { Aspect } from "../../src/Aspect.ts"
+import * as Timeout from "../../src/aspect/Timeout.ts"
+import type { CallShape } from "../../src/Call.ts"
+import * as Deadline from "../../src/Deadline.ts"
+import * as KratosError from "../../src/error/KratosError.ts"
+import * as CallFixture from "../CallFixture.ts"
+
+/** Runs a call that never ends; returns when it did, in milliseconds, and how. */
+const end = (aspect: Aspect<KratosError.KratosError>, fields: Partial<CallShape> = {}, outer?: Deadline.Deadline) =>
+  Effect.gen(function* () {
+    const start = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const fiber = yield* CallFixture.run(CallFixture.make(fields), aspect(Effect.never)).pipe(
+      Effect.provideService(Deadline.Current, outer === undefined ? undefined : start + outer),
+      Effect.forkChild({ startImmediately: true })
+    )
+    for (let passed = 0; passed <= 5000; passed += 100) {
+      const exit = fiber.pollUnsafe()
+      if (exit !== undefined) {
+        assert.isTrue(Exit.isFailure(exit))
+        const error = yield* Effect.flip(exit as Exit.Exit<never, KratosError.KratosError>)
+        assert.deepStrictEqual([error.code, error.reason], [504, Timeout.reason])
+        return { after: passed, message: error.message }
+      }
+      yield* TestClock.adjust("100 millis")
+    }
+    yield* Fiber.interrupt(fiber)
+    return "endless"
+  })
+
+const operation = "/user.v1.Users/Get"
+
+describe("Timeout", () => {
+  it.effect("ends a call at its own limit, and says whose it was", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* end(Timeout.server), { after: 1000, message: `server: ${operation} exceeded its own limit of 1s` })
+      assert.deepStrictEqual(yield* end(Timeout.client, { side: "client", endpoint: "discovery:///users" }), {
+        after: 2000,
+        message: `client of discovery:///users: ${operation} exceeded its own limit of 2s`
+      })
+    })
+  )
+
+  it.effect("keeps an earlier deadline, and says whose it was", () =>
+    Effect.gen(function* () {
+      const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+      assert.deepStrictEqual(yield* end(Timeout.server, { deadline: now + 300 }), {
+        after: 300,
+        message: `server: ${operation} exceeded the deadline that its caller sent`
+      })
+      assert.deepStrictEqual(yield* end(Timeout.client, { side: "client", endpoint: "a" }, 500), {
+        after: 500,
+        message: `client of a: ${operation} exceeded the deadline of the call that it is part of`
+      })
+      assert.deepStrictEqual(yield* end(Timeout.server, {}, 200), {
+        after: 200,
+        message: `server: ${operation} exceeded a deadline set around it`
+      })
+      assert.deepInclude(yield* end(Timeout.server, {}, 4000), { after: 1000 })
+    })
+  )
+
+  it.effect("does not begin what is late already", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 minute")
+      let began = false
+      const handler = Effect.sync(() => (began = true))
+      const error = yield* Effect.flip(CallFixture.run(CallFixture.make({ deadline: 1000 }), Timeout.server(handler)))
+      assert.strictEqual(error.code, 504)
+      assert.isFalse(began)
+    })
+  )
+
+  it.effect("leaves streams alone unless asked, but not their deadlines", () =>
+    Effect.gen(function* () {
+      const stream = { kind: "server_streaming" } as const
+      assert.strictEqual(yield* end(Timeout.server, stream), "endless")
+      assert.deepInclude(yield* end(Timeout.make({ streams: "3 seconds" }), stream), { after: 3000 })
+      assert.deepInclude(yield* end(Timeout.server, stream, 400), { after: 400 })
+    })
+  )
+
+  it.effect("takes limits by operation", () =>
+    Effect.gen(function* () {
+      const aspect = Timeout.make({ duration: "1 second", operations: { [operation]: "200 millis", "/slow": "Infinity" } })
+      assert.deepInclude(yield* end(aspect), { after: 200 })
+      assert.deepInclude(yield* end(aspect, { kind: "bidi_streaming" }), { after: 200 })
+      assert.deepInclude(yield* end(aspect, { operation: "/other" }), { after: 1000 })
+      assert.strictEqual(yield* end(aspect, { operation: "/slow" }), "endless")
+      assert.strictEqual(yield* end(Timeout.make({})), "endless")
+      assert.deepInclude(yield* end(Timeout.make({ seconds: 2 })), { after: 2000 })
+    })
+  )
+
+  it.effect("hands the deadline down, and interrupts what it ends", () =>
+    Effect.gen(function* () {
+      const deadline = yield* CallFixture.run(CallFixture.make(), Timeout.server(Deadline.Current))
+      assert.strictEqual(deadline, 1000)
+      let interrupted = false
+      const handler = Effect.onInterrupt(Effect.never, () => Effect.sync(() => (interrupted = true)))
+      const fiber = yield* Effect.forkChild(CallFixture.run(CallFixture.make(), Timeout.server(handler)), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
+      assert.isTrue(interrupted)
+    })
+  )
+})
