@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
-import { file_errors_errors } from "@effect-kratos/transport/gen/errors/errors_pb";
+import { file_errors_errors } from "@effect-kratos/transport/gen/errors/errors_pb.js";
 import type { UnknownEnum } from "@bufbuild/protobuf";
 
 /**

@@ -4,8 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import { file_effect_kratos_v1_options } from "@effect-kratos/transport/gen/effect/kratos/v1/options_pb";
-import { file_google_api_annotations } from "@effect-kratos/transport/gen/google/api/annotations_pb";
+import { file_effect_kratos_v1_options } from "@effect-kratos/transport/gen/effect/kratos/v1/options_pb.js";
+import { file_google_api_annotations } from "@effect-kratos/transport/gen/google/api/annotations_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
