@@ -17,11 +17,15 @@ export interface ClientOptions extends ConnectionOptions {
   readonly onAvailable?: (() => void) | undefined
 }
 
+/** RFC 9113 sets no bound before the first SETTINGS frame; what a server then refuses would have to be sent again. */
+const UNSETTLED_STREAMS = 100
+
 /** The client's end of a connection. */
 export class ClientConnection extends Connection {
   readonly isClient = true
   private readonly options: ClientOptions
   private nextId = 1
+  private isSettled = false
   private wantsStream = false
   private goAwayCode: number = ErrorCode.NO_ERROR
 
@@ -39,9 +43,9 @@ export class ClientConnection extends Connection {
     return connection
   }
 
-  /** Streams that the server lets us have open; 100 until its settings have come. */
+  /** Streams that the server lets us have open; 100 until its settings have come, infinite when it sets no bound. */
   get maxConcurrentStreams(): number {
-    return this.peer.maxConcurrentStreams
+    return this.isSettled ? this.peer.maxConcurrentStreams : UNSETTLED_STREAMS
   }
 
   /**
@@ -50,7 +54,7 @@ export class ClientConnection extends Connection {
    */
   request(block: HeaderBlock, listener: StreamListener, body?: Uint8Array, endStream = true): Stream | undefined {
     if (this.closing) return undefined
-    if (this.streams.size >= this.peer.maxConcurrentStreams) {
+    if (this.streams.size >= this.maxConcurrentStreams) {
       this.wantsStream = true
       return undefined
     }
@@ -117,6 +121,7 @@ export class ClientConnection extends Connection {
   /** @internal */
   override onPeerSettings(initialWindowDelta: number): void {
     super.onPeerSettings(initialWindowDelta)
+    this.isSettled = true
     this.options.onSettings?.()
     this.offer()
   }
@@ -171,7 +176,7 @@ export class ClientConnection extends Connection {
 
   /** Tells who waits that a stream is free. */
   private offer(): void {
-    if (!this.wantsStream || this.closing || this.streams.size >= this.peer.maxConcurrentStreams) return
+    if (!this.wantsStream || this.closing || this.streams.size >= this.maxConcurrentStreams) return
     this.wantsStream = false
     this.options.onAvailable?.()
   }

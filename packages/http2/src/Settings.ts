@@ -1,6 +1,6 @@
 /**
  * What a peer announces about itself in SETTINGS frames, RFC 9113 section 6.5.2. Values in force before the first frame arrives are the defaults of
- * the RFC, except `maxConcurrentStreams`: the RFC sets no bound, a client of ours starts with 100 until it knows better.
+ * the RFC.
  */
 export interface Settings {
   /** Bytes of the HPACK dynamic table that the peer's decoder keeps. */
@@ -19,7 +19,7 @@ export interface Settings {
 export const initial = (): Settings => ({
   headerTableSize: 4096,
   enablePush: true,
-  maxConcurrentStreams: 100,
+  maxConcurrentStreams: Number.POSITIVE_INFINITY,
   initialWindowSize: 65_535,
   maxFrameSize: 16_384,
   maxHeaderListSize: Number.POSITIVE_INFINITY
