@@ -97,11 +97,22 @@ function typeCheck(): void {
   })
   if (status === 0) return
   const prefix = `${relative(Repository.root, work)}/`
+  const elsewhere: Array<string> = []
+  let inDocument = false
   for (const line of stdout.trimEnd().split("\n")) {
+    // what is indented belongs to the message before it
+    if (line.startsWith(" ")) {
+      if (inDocument) problems.push(line)
+      continue
+    }
     const [, folder = "", file = ""] = line.startsWith(prefix) ? (/^([^/]+)\/([^(]+)/.exec(line.slice(prefix.length)) ?? []) : []
     const document = documentOf.get(folder)
-    problems.push(document === undefined ? line : `${document}${line.slice(prefix.length + folder.length + 1 + file.length)}`)
+    inDocument = document !== undefined
+    if (inDocument) problems.push(`${document}${line.slice(prefix.length + folder.length + 1 + file.length)}`)
+    else elsewhere.push(line)
   }
+  const [first] = elsewhere
+  if (first !== undefined) problems.push(`what the documents import does not type-check, ${elsewhere.length} errors, the first: ${first}`)
 }
 
 /** True for the packages that a snippet names, and for the examples once a snippet imports generated code. */
