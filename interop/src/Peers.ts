@@ -22,11 +22,12 @@ const folder = fileURLToPath(new URL("../peers/", import.meta.url))
 const file = (name: string) => path.join(folder, name)
 const hint = "run interop/install.sh"
 
-const contract = (): string | undefined => (fs.existsSync(path.join(cache, "contract.binpb")) ? undefined : `no descriptors of the contract; ${hint}`)
+const contract = (): string | undefined =>
+  fs.existsSync(path.join(cache, "contract.binpb")) ? undefined : `no descriptors of the contract; ${hint}`
 
 const grpcJs = (): Peer => ({
   name: "grpc-js",
-  missing: contract(),
+  missing: undefined,
   server: [process.execPath, file("grpc-js/server.ts")],
   client: [process.execPath, file("grpc-js/client.ts")]
 })
@@ -35,7 +36,12 @@ const go = (): Peer => {
   const server = path.join(cache, "go", "server")
   const client = path.join(cache, "go", "client")
   const built = fs.existsSync(server) && fs.existsSync(client)
-  return { name: "go", missing: contract() ?? (built ? undefined : `the Go programs are not built; ${hint}`), server: [server], client: [client] }
+  return {
+    name: "go",
+    missing: contract() ?? (built ? undefined : `the Go programs are not built; ${hint}`),
+    server: [server],
+    client: [client]
+  }
 }
 
 const python = (): Peer => {

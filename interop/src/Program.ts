@@ -26,7 +26,10 @@ export interface Options {
 const maxOutput = 4 << 20
 
 const spawn = (command: ReadonlyArray<string>, stdin: "pipe" | "ignore", options: Options | undefined) =>
-  childProcess.spawn(command[0] ?? "", command.slice(1), { stdio: [stdin, "pipe", "pipe"], env: { ...process.env, ...options?.environment } })
+  childProcess.spawn(command[0] ?? "", command.slice(1), {
+    stdio: [stdin, "pipe", "pipe"],
+    env: { ...process.env, ...options?.environment }
+  })
 
 const kill = (child: childProcess.ChildProcess) => {
   if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")

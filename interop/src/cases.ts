@@ -19,6 +19,7 @@ export const cases = [
   "cancel-bidi",
   "metadata",
   "gzip",
+  "gzip-reply",
   "large",
   "oversize",
   "unknown-method",

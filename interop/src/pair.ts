@@ -12,7 +12,8 @@ const isName = (name: string | undefined): name is Peers.PeerName => Peers.names
 
 const main = Effect.gen(function* () {
   const [serverName, clientName, ...cases] = process.argv.slice(2)
-  if (!isName(serverName) || !isName(clientName)) return yield* Console.error(`usage: pair.ts SERVER CLIENT [CASE ...], of ${Peers.names.join(", ")}`)
+  if (!isName(serverName) || !isName(clientName))
+    return yield* Console.error(`usage: pair.ts SERVER CLIENT [CASE ...], of ${Peers.names.join(", ")}`)
   const [server, client] = [Peers.find(serverName), Peers.find(clientName)]
   const missing = server.missing ?? client.missing
   if (missing !== undefined) return yield* Console.error(missing)
