@@ -50,7 +50,8 @@ const projects = [...manifests].map(([folder, manifest]) => ({
   folder,
   name: manifest.name,
   dependencies: Object.keys({ ...manifest.dependencies, ...manifest.devDependencies, ...manifest.peerDependencies }),
-  references: references(folder)
+  references: references(folder),
+  typescript: paths.some((path) => path.startsWith(`${folder}/`) && path.endsWith(".ts"))
 }))
 problems.push(...References.problems(projects, references(".") ?? []))
 

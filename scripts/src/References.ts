@@ -7,6 +7,8 @@ export interface Project {
   readonly dependencies: ReadonlyArray<string>
   /** Folders that its tsconfig.json refers to, from the root; undefined when it has none. */
   readonly references: ReadonlyArray<string> | undefined
+  /** True when it has TypeScript sources. */
+  readonly typescript: boolean
 }
 
 /** What is missing, one sentence each. `listed` are the references of the root's tsconfig.json. */
@@ -14,7 +16,8 @@ export const problems = (projects: ReadonlyArray<Project>, listed: ReadonlyArray
   const folders = new Map(projects.map((project) => [project.name, project.folder]))
   const withConfig = new Set(projects.flatMap((project) => (project.references === undefined ? [] : [project.folder])))
   return projects.flatMap((project) => {
-    if (project.references === undefined) return []
+    if (project.references === undefined)
+      return project.typescript ? [`${project.folder} has no tsconfig.json: nothing type-checks it`] : []
     const unlisted = listed.includes(project.folder) ? [] : [`tsconfig.json does not refer to ${project.folder}: nothing type-checks it`]
     const missing = project.dependencies.flatMap((name) => {
       const folder = folders.get(name)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as References from "../src/References.ts"
 
-const core: References.Project = { folder: "packages/core", name: "@x/core", dependencies: ["effect"], references: [] }
+const core: References.Project = { folder: "packages/core", name: "@x/core", dependencies: ["effect"], references: [], typescript: true }
 const transport: References.Project = {
   folder: "packages/transport",
   name: "@x/transport",
@@ -26,16 +26,9 @@ describe("References.problems", () => {
     ])
   })
 
-  it("leaves alone what has no tsconfig.json yet", () => {
-    assert.deepStrictEqual(
-      References.problems(
-        [
-          { ...core, references: undefined },
-          { ...transport, references: [] }
-        ],
-        ["packages/transport"]
-      ),
-      []
-    )
+  it("misses a tsconfig.json where there is TypeScript, and only there", () => {
+    const bare = { ...core, references: undefined }
+    assert.deepStrictEqual(References.problems([bare], []), ["packages/core has no tsconfig.json: nothing type-checks it"])
+    assert.deepStrictEqual(References.problems([{ ...bare, typescript: false }], []), [])
   })
 })
