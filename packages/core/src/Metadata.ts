@@ -70,11 +70,6 @@ export const setBinary = (self: MutableMetadata, key: string, value: Uint8Array)
   self.set(key.toLowerCase(), [Base64.encode(value).replaceAll("=", "")])
 }
 
-// gRPC peers send base64 with and without padding, and some the URL-safe alphabet. Scanned by hand: a pattern for trailing `=` takes
-// quadratic time on a value full of them.
-const decodeBase64 = (text: string): Result.Result<Uint8Array, unknown> => {
-  let end = text.length
-  while (end > 0 && text[end - 1] === "=") end--
-  const plain = text.slice(0, end).replaceAll("-", "+").replaceAll("_", "/")
-  return Base64.decode(plain + "=".repeat((4 - (plain.length % 4)) % 4))
-}
+// gRPC peers send base64 with and without padding, and some the URL-safe alphabet.
+const decodeBase64 = (text: string): Result.Result<Uint8Array, unknown> =>
+  Base64.decode(text.replaceAll("-", "+").replaceAll("_", "/") + "=".repeat((4 - (text.length % 4)) % 4))

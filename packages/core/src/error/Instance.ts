@@ -43,6 +43,15 @@ export const allocate = (target: NewableFunction, props: Props, trace: boolean):
   return error
 }
 
+/** The wire's view of an error with what stays at home: its tag, its cause, its trace. For the eyes of whoever debugs the process. */
+export const inspect = (error: Error & { readonly _tag: string; readonly toJSON: () => unknown }): unknown => ({
+  _tag: error._tag,
+  // an object, as the classes of this package define it
+  ...(error.toJSON() as object),
+  ...(error.cause === undefined ? undefined : { cause: error.cause }),
+  stack: error.stack
+})
+
 /** Checks by hand what Schema would check; what fails here goes to Schema, whose message says what is wrong. */
 export const isProps = (props: Props): boolean =>
   typeof props === "object" &&

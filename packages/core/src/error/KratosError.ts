@@ -7,6 +7,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
+import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Schema from "effect/Schema"
 import * as Instance from "./Instance.ts"
 import * as Status from "./Status.ts"
@@ -47,6 +48,11 @@ export class KratosError extends Schema.TaggedError<KratosError>("@effect-kratos
     readonly metadata: Readonly<Record<string, string>>
   } {
     return { code: this.code, reason: this.reason, message: this.message, metadata: this.metadata }
+  }
+
+  /** What `console.log` shows: all of it. */
+  override [NodeInspectSymbol](): unknown {
+    return Instance.inspect(this)
   }
 }
 

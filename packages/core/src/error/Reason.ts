@@ -6,6 +6,7 @@
  * on have one.
  */
 import type * as Cause from "effect/Cause"
+import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Schema from "effect/Schema"
 import * as Instance from "./Instance.ts"
 import * as Status from "./Status.ts"
@@ -75,6 +76,11 @@ export const make =
       /** The body of Kratos, in its order. The cause stays here. */
       override toJSON(): unknown {
         return { ...status, message: this.message, metadata: this.metadata ?? {} }
+      }
+
+      /** What `console.log` shows: all of it. */
+      override [NodeInspectSymbol](): unknown {
+        return Instance.inspect(this)
       }
     }
     // `Mark` stands for the class that will extend it: Self is known only to the caller

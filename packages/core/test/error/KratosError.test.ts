@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import { inspect } from "node:util"
 import * as KratosError from "../../src/error/KratosError.ts"
 import * as Status from "../../src/error/Status.ts"
 
@@ -191,6 +192,11 @@ describe("KratosError", () => {
     }
     assert.isTrue(KratosError.isInternalServer(secret))
     assert.strictEqual(KratosError.reason(secret), "")
+  })
+
+  it("shows everything to whoever debugs the process", () => {
+    const shown = inspect(new KratosError.KratosError({ ...full, cause: secret }))
+    for (const part of ["KratosError", "404", "USER_NOT_FOUND", "hunter2", "KratosError.test.ts"]) assert.include(shown, part)
   })
 
   it("prints the line of Kratos", () => {
