@@ -34,7 +34,11 @@ const maxDetail = 200
 
 /** 400 `CODEC`. */
 export const malformed = (message: string, cause?: unknown): KratosError.KratosError =>
-  KratosError.badRequest(reason, message.length > maxDetail ? `${message.slice(0, maxDetail)}…` : message, cause === undefined ? undefined : { cause })
+  KratosError.badRequest(
+    reason,
+    message.length > maxDetail ? `${message.slice(0, maxDetail)}…` : message,
+    cause === undefined ? undefined : { cause }
+  )
 
 /** 500 for a reply that does not fit its own contract; the cause stays in this process. */
 export const unencodable = (cause: unknown): KratosError.KratosError => KratosError.internalServer("", "internal error", { cause })
@@ -53,6 +57,8 @@ export const decoding = <A>(what: string, decode: () => A): Result.Result<A, Kra
   try {
     return Result.succeed(decode())
   } catch (cause) {
-    return Result.fail(malformed(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, cause))
+    // a TypeError is about our code or the runtime's, not about the input
+    const detail = cause instanceof Error && !(cause instanceof TypeError) ? `: ${cause.message}` : ""
+    return Result.fail(malformed(what + detail, cause))
   }
 }

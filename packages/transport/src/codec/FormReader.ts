@@ -36,6 +36,8 @@ class Entry {
   readonly parse: Text.Parse | undefined
   readonly key: ((text: string) => string) | undefined
   readonly isStruct: boolean
+  /** In lists of messages without a text form, the index says which pairs belong together; elsewhere it says nothing. */
+  readonly isIndexed: boolean
   private readonly next: () => Table
 
   constructor(field: DescField, index: number, next: (schema: DescMessage) => Table) {
@@ -45,6 +47,7 @@ class Entry {
     this.oneof = field.oneof?.localName
     this.isStruct = field.message?.typeName === StructSchema.typeName && field.parent.typeName !== "google.protobuf.Value"
     this.parse = this.isStruct ? parseStruct : Text.parser(field)
+    this.isIndexed = field.message !== undefined && !this.isStruct && Text.formatter(field) === undefined
     this.key = field.fieldKind === "map" ? Text.keyParser(field.mapKey) : undefined
     this.next = () => next(field.message!)
   }
@@ -153,7 +156,8 @@ const put = (message: Message, entry: Entry, value: unknown, again: boolean): vo
   if (entry.oneof === undefined) members[entry.local] = value
   else {
     const choice = members[entry.oneof] as { readonly case: string | undefined }
-    if (choice.case !== undefined && !(again && choice.case === entry.local)) throw new BadText(`the oneof "${entry.field.oneof!.name}" is set twice`)
+    if (choice.case !== undefined && !(again && choice.case === entry.local))
+      throw new BadText(`the oneof "${entry.field.oneof!.name}" is set twice`)
     members[entry.oneof] = { case: entry.local, value }
   }
 }
@@ -173,8 +177,8 @@ class Reading {
   /** Singular fields of the root that were set, by index while it fits, and those of other messages. */
   private bits = 0
   private others: Map<Message, Set<number>> | undefined = undefined
-  /** Elements of lists of messages by the index in their key. */
-  private elements: Map<Array<unknown>, Map<number, Message>> | undefined = undefined
+  /** Items of lists of messages by the index in their key; they join their lists in the end. */
+  private elements: Map<Array<unknown>, Map<number, unknown>> | undefined = undefined
   private message: Message | undefined = undefined
 
   constructor(root: Table) {
@@ -189,7 +193,7 @@ class Reading {
     })
     // keys come sorted as text, where 10 precedes 2
     for (const [list, byIndex] of this.elements ?? []) {
-      list.splice(list.length - byIndex.size, byIndex.size, ...[...byIndex].toSorted(([a], [b]) => a - b).map(([, element]) => element))
+      for (const [, element] of [...byIndex].toSorted(([a], [b]) => a - b)) list.push(element)
     }
   }
 
@@ -199,7 +203,8 @@ class Reading {
       if (entry !== undefined) this.value(message, entry, QueryString.decode(raw))
       else if (nameEnd.test(key)) this.walk(message, key, raw)
     } catch (error) {
-      if (error instanceof BadText || error instanceof QueryString.BadEncoding) throw new BadText(`"${key.length > maxKey ? `${key.slice(0, maxKey)}…` : key}": ${error.message}`)
+      if (error instanceof BadText || error instanceof QueryString.BadEncoding)
+        throw new BadText(`"${key.length > maxKey ? `${key.slice(0, maxKey)}…` : key}": ${error.message}`)
       throw error
     }
   }
@@ -224,14 +229,28 @@ class Reading {
   }
 
   /** Follows what stands behind a name; undefined when that has set the value. */
-  private step(message: () => Message, entry: Entry, rest: string, raw: string): { readonly message: () => Message; readonly rest: string } | undefined {
+  private step(
+    message: () => Message,
+    entry: Entry,
+    rest: string,
+    raw: string
+  ): { readonly message: () => Message; readonly rest: string } | undefined {
     const { field, isStruct, local, parse, table } = entry
     if (field.fieldKind === "list") {
       const match = /^\[(\d{0,9})\](?:\.(.+))?$/s.exec(rest)
       if (match === null) throw new BadText("not a list index")
-      if (match[2] === undefined) return void this.value(message(), entry, QueryString.decode(raw))
+      const byIndex = () => this.byIndex(membersOf(message())[local] as Array<unknown>)
+      const index = Number(match[1])
+      const element = () => elementOf(byIndex(), index, field.message!)
+      if (match[2] === undefined) {
+        if (!entry.isIndexed || match[1] === "") return void this.value(message(), entry, QueryString.decode(raw))
+        if (parse !== undefined) return void byIndex().set(index, parse(QueryString.decode(raw)))
+        // an item that holds nothing
+        if (raw === "") return void element()
+        throw new BadText("is a message; name its fields")
+      }
       if (table === undefined || match[1] === "") throw new BadText("its items have no fields")
-      return { message: () => this.element(membersOf(message())[local] as Array<unknown>, field.message!, Number(match[1])), rest: match[2] }
+      return { message: element, rest: match[2] }
     }
     if (field.fieldKind === "map") {
       const split = table === undefined ? whole(rest) : inner(rest)
@@ -239,6 +258,7 @@ class Reading {
       const key = entry.key!(split.key)
       const map = () => membersOf(message())[local] as Members
       if (split.rest === "") {
+        if (parse === undefined && raw === "") return void entryOf(map(), key, field.message!)
         if (parse === undefined) throw new BadText("is a message; name its fields")
         return void own(map(), key, parse(QueryString.decode(raw)))
       }
@@ -281,17 +301,11 @@ class Reading {
     seen.add(entry.index)
   }
 
-  private element(list: Array<unknown>, schema: DescMessage, index: number): Message {
+  private byIndex(list: Array<unknown>): Map<number, unknown> {
     this.elements ??= new Map()
     let byIndex = this.elements.get(list)
     if (byIndex === undefined) this.elements.set(list, (byIndex = new Map()))
-    let element = byIndex.get(index)
-    if (element === undefined) {
-      element = create(schema)
-      byIndex.set(index, element)
-      list.push(element)
-    }
-    return element
+    return byIndex
   }
 
   private struct(message: Message, entry: Entry): object {
@@ -302,6 +316,13 @@ class Reading {
     put(message, entry, made, false)
     return made
   }
+}
+
+/** The message at an index of a list, made when there is none. */
+const elementOf = (byIndex: Map<number, unknown>, index: number, schema: DescMessage): Message => {
+  let element = byIndex.get(index)
+  if (element === undefined) byIndex.set(index, (element = create(schema)))
+  return element as Message
 }
 
 /** The message under a key of a map, made when there is none. */

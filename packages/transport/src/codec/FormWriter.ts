@@ -34,7 +34,8 @@ export const make = (): ((schema: DescMessage) => FormWriter) => {
       const members = message as unknown as Members
       for (const { field, write } of fields) {
         if (except?.has(field.jsonName) || !view.isSet(field)) continue
-        const held = field.oneof === undefined ? members[field.localName] : (members[field.oneof.localName] as { readonly value?: unknown }).value
+        const held =
+          field.oneof === undefined ? members[field.localName] : (members[field.oneof.localName] as { readonly value?: unknown }).value
         write(held, prefix + field.jsonName, pairs)
       }
       depth--
@@ -45,11 +46,17 @@ export const make = (): ((schema: DescMessage) => FormWriter) => {
 
   const value = (field: DescField): Write => {
     const one = single(field)
+    // a message that holds nothing still has its place in a list or a map
+    const entry: Write = (item, key, pairs) => {
+      const before = pairs.length
+      one(item, key, pairs)
+      if (pairs.length === before) pairs.push([key, ""])
+    }
     switch (field.fieldKind) {
       case "list": {
         const isText = Text.formatter(field) !== undefined
         return (items, key, pairs) => {
-          for (const [index, item] of (items as ReadonlyArray<unknown>).entries()) one(item, isText ? key : `${key}[${index}]`, pairs)
+          for (const [index, item] of (items as ReadonlyArray<unknown>).entries()) entry(item, isText ? key : `${key}[${index}]`, pairs)
         }
       }
       case "map": {
@@ -57,7 +64,7 @@ export const make = (): ((schema: DescMessage) => FormWriter) => {
           for (const [name, item] of Object.entries(entries as Members)) {
             // nobody could tell where such a key ends
             if (field.message !== undefined && name.includes("]")) throw new RangeError("the key of a message holds a bracket")
-            one(item, `${key}[${name}]`, pairs)
+            entry(item, `${key}[${name}]`, pairs)
           }
         }
       }

@@ -70,4 +70,3 @@ const move = (field: DescField, from: Message, to: Message): void => {
   // messages are records of their members
   ;(to as unknown as Record<string, unknown>)[member] = (from as unknown as Record<string, unknown>)[member]
 }
-

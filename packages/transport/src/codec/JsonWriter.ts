@@ -3,8 +3,20 @@
  * the tree of objects in between. Messages with a JSON form of their own, or with a shape that a plain walk would get wrong, are left to
  * protobuf-es.
  */
-import { create, ScalarType, toJsonString, type DescEnum, type DescField, type DescMessage, type JsonWriteOptions, type Message, type Registry } from "@bufbuild/protobuf"
-import { isWrapperDesc } from "@bufbuild/protobuf/wkt"
+import {
+  create,
+  fromJson,
+  ScalarType,
+  toJsonString,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type JsonValue,
+  type JsonWriteOptions,
+  type Message,
+  type Registry
+} from "@bufbuild/protobuf"
+import { isWrapperDesc, StructSchema } from "@bufbuild/protobuf/wkt"
 import { Buffer } from "node:buffer"
 
 export interface Options {
@@ -26,6 +38,7 @@ type WriteField = (message: Members, text: string) => string
 
 /** From `FeatureSet.FieldPresence`: no way to tell unset from zero. */
 const implicit = 2
+const legacyRequired = 3
 
 export const make = (options: Options): JsonWriter => {
   const writers = new WeakMap<DescMessage, (message: Message) => string>()
@@ -69,10 +82,12 @@ export const make = (options: Options): JsonWriter => {
       }
     }
     if (field.fieldKind === "list") {
-      return (message, text) => ((message[name] as ReadonlyArray<unknown>).length > 0 || options.alwaysEmitImplicit ? append(text, message[name]) : text)
+      return (message, text) =>
+        (message[name] as ReadonlyArray<unknown>).length > 0 || options.alwaysEmitImplicit ? append(text, message[name]) : text
     }
     if (field.fieldKind === "map") {
-      return (message, text) => (options.alwaysEmitImplicit || Object.keys(message[name] as object).length > 0 ? append(text, message[name]) : text)
+      return (message, text) =>
+        options.alwaysEmitImplicit || Object.keys(message[name] as object).length > 0 ? append(text, message[name]) : text
     }
     if (field.presence !== implicit) {
       return (message, text) => (message[name] !== undefined && Object.hasOwn(message, name) ? append(text, message[name]) : text)
@@ -88,9 +103,10 @@ export const make = (options: Options): JsonWriter => {
       case "enum":
         return enumeration(field.enum)
       case "message":
-        return isUnwrapped(field) ? scalar(field.message.fields[0]!.scalar!) : nested(field.message)
+        return isUnwrapped(field) ? scalar(field.message.fields[0]!.scalar!) : nested(field)
       case "list": {
-        const item = field.listKind === "scalar" ? scalar(field.scalar) : field.listKind === "enum" ? enumeration(field.enum) : nested(field.message)
+        const item =
+          field.listKind === "scalar" ? scalar(field.scalar) : field.listKind === "enum" ? enumeration(field.enum) : nested(field)
         return (items) => {
           const list = items as ReadonlyArray<unknown>
           let text = "["
@@ -99,7 +115,7 @@ export const make = (options: Options): JsonWriter => {
         }
       }
       case "map": {
-        const item = field.mapKind === "scalar" ? scalar(field.scalar) : field.mapKind === "enum" ? enumeration(field.enum) : nested(field.message)
+        const item = field.mapKind === "scalar" ? scalar(field.scalar) : field.mapKind === "enum" ? enumeration(field.enum) : nested(field)
         return (entries) => {
           const map = entries as Members
           let text = "{"
@@ -110,8 +126,10 @@ export const make = (options: Options): JsonWriter => {
     }
   }
 
-  // resolved on first use, for messages that hold themselves
-  const nested = (schema: DescMessage): WriteValue => {
+  const nested = (field: DescField): WriteValue => {
+    const schema = field.message!
+    if (isJson(field)) return struct
+    // resolved on first use, for messages that hold themselves
     let write: ((message: Message) => string) | undefined
     return (value) => (write ??= message(schema))(value as Message)
   }
@@ -131,7 +149,9 @@ export const make = (options: Options): JsonWriter => {
         const alone = create(field.parent)
         const name = (field.oneof ?? field).localName
         ;(alone as unknown as Record<string, unknown>)[name] = (message as unknown as Members)[name]
-        const document = JSON.parse(toJsonString(field.parent, alone, { ...options, alwaysEmitImplicit: true } as JsonWriteOptions)) as Record<string, unknown>
+        const document = JSON.parse(
+          toJsonString(field.parent, alone, { ...options, alwaysEmitImplicit: true } as JsonWriteOptions)
+        ) as Record<string, unknown>
         return JSON.stringify(document[field.jsonName] ?? unset(field))
       }
     }
@@ -150,28 +170,37 @@ export const make = (options: Options): JsonWriter => {
   return { message, field }
 }
 
-const unset = (field: DescField): unknown => (field.fieldKind === "message" && !isUnwrapped(field) && isPlain(field.message) ? {} : null)
+/** What an unset field is as a document: an ordinary message has no fields, all else is nothing. */
+const unset = (field: DescField): unknown => (field.fieldKind === "message" && !hasOwnForm(field.message) ? {} : null)
 
 /** Wrappers in singular fields are held as their value. */
-const isUnwrapped = (field: DescField): boolean => field.fieldKind === "message" && field.oneof === undefined && isWrapperDesc(field.message)
+const isUnwrapped = (field: DescField): boolean =>
+  field.fieldKind === "message" && field.oneof === undefined && isWrapperDesc(field.message)
+
+/** Structs in fields are held as the JSON that they stand for. */
+const isJson = (field: DescField): boolean =>
+  field.message?.typeName === StructSchema.typeName && field.parent.typeName !== "google.protobuf.Value"
+
+/** Through protobuf-es for its checks; how deep it may be is the sender's business. */
+const struct: WriteValue = (value) => toJsonString(StructSchema, fromJson(StructSchema, value as JsonValue, { recursionLimit: 10_000 }))
 
 const special = new Set(
   ["Any", "Timestamp", "Duration", "FieldMask", "Struct", "Value", "ListValue"].map((name) => `google.protobuf.${name}`)
 )
 
+/** Whether protobuf-JSON has a form of its own for a message. */
+const hasOwnForm = (schema: DescMessage): boolean => special.has(schema.typeName) || isWrapperDesc(schema)
+
 /** Whether a walk over the fields writes what protobuf-es would. */
 const isPlain = (schema: DescMessage): boolean =>
-  !special.has(schema.typeName) &&
-  !isWrapperDesc(schema) &&
+  !hasOwnForm(schema) &&
   schema.fields.every(
     (field) =>
-      // structs are held as JSON; protobuf-es checks them on their way out
-      field.message?.typeName !== "google.protobuf.Struct" &&
       // such keys change places, or worse, in the object that protobuf-es fills
       field.jsonName !== "__proto__" &&
       !/^\d/.test(field.jsonName) &&
-      // required fields, and delimited ones
-      field.presence !== 3
+      // unset required fields are an error
+      field.presence !== legacyRequired
   )
 
 const isZero = (field: DescField, value: unknown): boolean => {

@@ -36,7 +36,8 @@ export const formatter = (field: DescField): Format | undefined => {
 }
 
 /** Whether a singular field is held as the value inside of its wrapper message. */
-export const isUnwrapped = (field: DescField): boolean => field.fieldKind === "message" && field.oneof === undefined && isWrapperDesc(field.message)
+export const isUnwrapped = (field: DescField): boolean =>
+  field.fieldKind === "message" && field.oneof === undefined && isWrapperDesc(field.message)
 
 const messageParser = (schema: DescMessage, field: DescField): Parse | undefined => {
   if (isWrapperDesc(schema)) {

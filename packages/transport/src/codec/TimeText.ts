@@ -14,7 +14,14 @@ export const parseTimestamp = (text: string): Timestamp => {
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
   // a day that the month does not have moves the date on
-  const valid = date.getUTCMonth() === month - 1 && date.getUTCDate() === day && hour < 24 && minute < 60 && second < 60 && offsetHour < 24 && offsetMinute < 60
+  const valid =
+    date.getUTCMonth() === month - 1 &&
+    date.getUTCDate() === day &&
+    hour < 24 &&
+    minute < 60 &&
+    second < 60 &&
+    offsetHour < 24 &&
+    offsetMinute < 60
   const offset = (match[8] === "-" ? -60 : 60) * (offsetHour * 60 + offsetMinute)
   const seconds = date.getTime() / 1000 + hour * 3600 + minute * 60 + second - offset
   if (!valid || seconds < minSeconds || seconds > maxSeconds) throw BadText.expected("a time in RFC 3339")
@@ -90,6 +97,8 @@ export const formatDuration = (value: unknown): string => {
 
 /** A decimal without trailing zeros. */
 const ratio = (value: bigint, unit: bigint): string => {
-  const digits = String(value % unit).padStart(String(unit).length - 1, "0").replace(/0+$/, "")
+  const digits = String(value % unit)
+    .padStart(String(unit).length - 1, "0")
+    .replace(/0+$/, "")
   return `${value / unit}${digits === "" ? "" : `.${digits}`}`
 }

@@ -57,7 +57,9 @@ export interface Options {
 /** The rule that a method carries. */
 export const ruleOf = (method: DescMethod): HttpRule | undefined => {
   const rule = getOption(method, http)
-  return rule.pattern.case === undefined && rule.selector === "" && rule.body === "" && rule.additionalBindings.length === 0 ? undefined : rule
+  return rule.pattern.case === undefined && rule.selector === "" && rule.body === "" && rule.additionalBindings.length === 0
+    ? undefined
+    : rule
 }
 
 /** The routes of a method by the rule it carries; none when it carries no rule. */
@@ -70,7 +72,11 @@ export const fromMethod = (method: DescMethod, options?: Options): Result.Result
  * The routes of a rule: its own and those of its additional bindings, whose own additional bindings do not count. Methods to which the
  * client streams have none: they are not a request and a reply.
  */
-export const compile = (method: DescMethod, rule: HttpRule, options: Options = {}): Result.Result<ReadonlyArray<Binding>, RestRuleError> => {
+export const compile = (
+  method: DescMethod,
+  rule: HttpRule,
+  options: Options = {}
+): Result.Result<ReadonlyArray<Binding>, RestRuleError> => {
   if (method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming") return Result.succeed([])
   const { codecs = Codecs.standard } = options
   return Result.all([rule, ...rule.additionalBindings].map((rule) => route(method, rule, codecs)))
@@ -87,7 +93,8 @@ const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Resul
   if (httpMethod !== "*" && !/^[A-Z][A-Z-]*$/.test(httpMethod)) return fail(`"${httpMethod}" is not an HTTP method`)
 
   const bodyField = rule.body === "" || rule.body === "*" ? undefined : fieldOf(method.input, rule.body)
-  if (rule.body !== "" && rule.body !== "*" && bodyField === undefined) return fail(`${method.input.typeName} has no field "${rule.body}" for the body`)
+  if (rule.body !== "" && rule.body !== "*" && bodyField === undefined)
+    return fail(`${method.input.typeName} has no field "${rule.body}" for the body`)
   const replyField = rule.responseBody === "" || rule.responseBody === "*" ? undefined : fieldOf(method.output, rule.responseBody)
   if (rule.responseBody !== "" && rule.responseBody !== "*" && replyField === undefined) {
     return fail(`${method.output.typeName} has no field "${rule.responseBody}" for the reply's body`)
@@ -104,7 +111,8 @@ const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Resul
     elsewhere.push(fields.map((field) => field.name))
   }
 
-  const readBody = rule.body === "*" ? whole(method.input, codecs) : bodyField === undefined ? undefined : part(method.input, bodyField, codecs)
+  const readBody =
+    rule.body === "*" ? whole(method.input, codecs) : bodyField === undefined ? undefined : part(method.input, bodyField, codecs)
   const readQuery = rule.body === "*" ? undefined : FormReader.compile(method.input, elsewhere)
   const bind = (input: Input): Result.Result<Message, KratosError.KratosError> => {
     let message: Message
@@ -122,7 +130,8 @@ const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Resul
         setter.set(message, input.variables[index]!)
       }
     } catch (error) {
-      if (error instanceof BadText || error instanceof QueryString.BadEncoding) return Result.fail(Codec.malformed(`${place}: ${error.message}`))
+      if (error instanceof BadText || error instanceof QueryString.BadEncoding)
+        return Result.fail(Codec.malformed(`${place}: ${error.message}`))
       throw error
     }
     return Result.succeed(message)

@@ -17,7 +17,10 @@ export interface ErrorReply extends Reply {
 export const encode = (error: KratosError.KratosError, accept: string | undefined, codecs: Codecs.Codecs = Codecs.standard): ErrorReply => {
   const code = Number.isInteger(error.code) && error.code >= 300 && error.code <= 599 ? error.code : 500
   const codec = codecs.forReply(accept)
-  const body = codec.encode(StatusSchema, create(StatusSchema, { code, reason: error.reason, message: error.message, metadata: { ...error.metadata } }))
+  const body = codec.encode(
+    StatusSchema,
+    create(StatusSchema, { code, reason: error.reason, message: error.message, metadata: { ...error.metadata } })
+  )
   return Result.isSuccess(body)
     ? { status: code, contentType: codec.contentType, body: body.success }
     : { status: 500, contentType: codec.contentType, body: new Uint8Array(0) }

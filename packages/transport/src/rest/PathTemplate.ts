@@ -10,11 +10,14 @@ import * as Schema from "effect/Schema"
 import { percentEncode as escape } from "../codec/QueryString.ts"
 
 /** A template that does not parse, or a path that cannot be built from it. `position` counts UTF-16 units from the start of the template. */
-export class PathTemplateError extends Schema.TaggedError<PathTemplateError>("@effect-kratos/transport/rest/PathTemplateError")("PathTemplateError", {
-  template: Schema.String,
-  position: Schema.Int,
-  message: Schema.String
-}) {}
+export class PathTemplateError extends Schema.TaggedError<PathTemplateError>("@effect-kratos/transport/rest/PathTemplateError")(
+  "PathTemplateError",
+  {
+    template: Schema.String,
+    position: Schema.Int,
+    message: Schema.String
+  }
+) {}
 
 /** What one segment of a path must be. `rest` is `**`: any number of segments, none included. */
 export interface Segment {
@@ -69,7 +72,8 @@ export const build = (template: PathTemplate, values: ReadonlyArray<string>): Re
     if (before === undefined) return fail("a wildcard outside of a variable has no value")
     if (!accepts(template, variable, value)) return fail(`the value of "${variable.name}" does not fit its pattern`)
     // a rest that is empty leaves no slash behind, except where it is all there is
-    path += before + (value === "" && variable.start > 0 ? "" : "/") + (variable.multi ? value.split("/").map(escape).join("/") : escape(value))
+    path +=
+      before + (value === "" && variable.start > 0 ? "" : "/") + (variable.multi ? value.split("/").map(escape).join("/") : escape(value))
     at = variable.end
   }
   const tail = literals(template, at, template.segments.length)

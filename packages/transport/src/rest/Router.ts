@@ -149,7 +149,11 @@ class Trie<A> {
       leaf.verbs.set(verb, route)
       this.verbs.add(verb)
     }
-    if (segments.every((segment) => segment.kind === "literal") && !route.template.source.includes("%") && route.template.variables.length === 0) {
+    if (
+      segments.every((segment) => segment.kind === "literal") &&
+      !route.template.source.includes("%") &&
+      route.template.variables.length === 0
+    ) {
       this.fixed.set(route.template.source, route)
     }
     return true

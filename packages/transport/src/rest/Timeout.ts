@@ -14,7 +14,10 @@ export const timeoutMs = "x-timeout-ms"
 const millisecondsPer: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
 
 /** Milliseconds left by the two headers, as strings or undefined; undefined when neither is there. 400 `CODEC` on anything else. */
-export const parse = (grpc: string | undefined, milliseconds: string | undefined): Result.Result<number | undefined, KratosError.KratosError> => {
+export const parse = (
+  grpc: string | undefined,
+  milliseconds: string | undefined
+): Result.Result<number | undefined, KratosError.KratosError> => {
   let left: number | undefined
   if (grpc !== undefined) {
     const match = /^(\d{1,8})([HMSmun])$/.exec(grpc)

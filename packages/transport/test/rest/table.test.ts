@@ -19,7 +19,8 @@ const service = routerOf(Rest.methods.flatMap((method) => Result.getOrThrow(Bind
 const ruleOf = (text: string): HttpRule => {
   const [method = "", path = "", body = ""] = text.split(/ (?=\/|body=)/)
   const rule = create(HttpRuleSchema, { body: body.replace("body=", "") })
-  if (method.startsWith("custom:")) rule.pattern = { case: "custom", value: { $typeName: "google.api.CustomHttpPattern", kind: method.slice(7), path } }
+  if (method.startsWith("custom:"))
+    rule.pattern = { case: "custom", value: { $typeName: "google.api.CustomHttpPattern", kind: method.slice(7), path } }
   else rule.pattern = { case: method.toLowerCase() as "get" | "put" | "post" | "patch" | "delete", value: path }
   return rule
 }
@@ -71,7 +72,7 @@ const run = (row: Row): void => {
   if (row.message !== undefined) {
     assert.isUndefined(outcome.status, outcome.says)
     if (row.method !== undefined) assert.strictEqual(outcome.method?.localName, row.method)
-    assert.deepStrictEqual(toJson(outcome.method!.input, outcome.message!), row.message)
+    assert.deepStrictEqual<unknown>(toJson(outcome.method!.input, outcome.message!), row.message)
     return
   }
   assert.strictEqual(outcome.status, row.status)
@@ -91,7 +92,9 @@ for (const [name, rows] of Object.entries(tables)) {
 describe("REST table", () => {
   it("has at least 250 different rows", () => {
     const rows = Object.values(tables).flat()
-    const different = new Set(rows.map((row) => JSON.stringify([row.rule, row.line, row.type, typeof row.body === "string" ? row.body : [...(row.body ?? [])]])))
+    const different = new Set(
+      rows.map((row) => JSON.stringify([row.rule, row.line, row.type, typeof row.body === "string" ? row.body : [...(row.body ?? [])]]))
+    )
     assert.strictEqual(different.size, rows.length)
     assert.isAtLeast(rows.length, 250)
   })

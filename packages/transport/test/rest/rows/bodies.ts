@@ -1,11 +1,12 @@
 /** Bodies: content types, JSON in all its spellings, forms, binary, raw bytes, bodies that are one field. */
 import { create, toBinary } from "@bufbuild/protobuf"
 import { WideSchema, Wide_NestedSchema } from "../../gen/test/v1/rest_pb.ts"
-import { badJson, binds, form, json, refused, rule, type Row } from "./Row.ts"
+import { badJson, binds, form, json, refused, rule, type Expected, type Row } from "./Row.ts"
 
-const post = (type: string | undefined, body: string | Uint8Array, message: object): Row =>
+const post = (type: string | undefined, body: string | Uint8Array, message: Expected): Row =>
   binds("POST /v1/wide", "createWide", message, { body, ...(type === undefined ? undefined : { type }) })
-const refusedBody = (type: string, body: string | Uint8Array, status: number, says = ""): Row => refused("POST /v1/wide", status, says, { body, type })
+const refusedBody = (type: string, body: string | Uint8Array, status: number, says = ""): Row =>
+  refused("POST /v1/wide", status, says, { body, type })
 
 const binary = toBinary(WideSchema, create(WideSchema, { int32Value: 7, nested: { name: "n" }, labels: { a: "b" } }))
 const fromBinary = { int32Value: 7, nested: { name: "n" }, labels: { a: "b" } }
@@ -121,7 +122,12 @@ export const bodies: ReadonlyArray<Row> = [
   refusedBody("application/proto", bytes(0x72, 0x01, 0xff), 400, "proto"),
   // one field as the body
   binds("PUT /v1/wide/7", "replaceWide", { id: "7", wide: { far: "x" } }, { body: '{"far":"x"}' }),
-  binds("PUT /v1/wide/7?dry_run=true&update_mask=far", "replaceWide", { id: "7", wide: { far: "x" }, dryRun: true, updateMask: "far" }, { body: '{"far":"x"}' }),
+  binds(
+    "PUT /v1/wide/7?dry_run=true&update_mask=far",
+    "replaceWide",
+    { id: "7", wide: { far: "x" }, dryRun: true, updateMask: "far" },
+    { body: '{"far":"x"}' }
+  ),
   binds("PUT /v1/wide/7?wide.far=no&id=8", "replaceWide", { id: "7" }),
   binds("PUT /v1/wide/7", "replaceWide", { id: "7", wide: fromBinary }, { body: binary, type: "application/proto" }),
   binds("PUT /v1/wide/7", "replaceWide", { id: "7", wide: { far: "x" } }, { body: "far=x", type: "application/x-www-form-urlencoded" }),
@@ -129,7 +135,12 @@ export const bodies: ReadonlyArray<Row> = [
   refused("PUT /v1/wide/7", 400, "json", { body: '{"far":"x"},"dryRun":true' }),
   refused("PUT /v1/wide/7", 415, "text/html", { body: "x", type: "text/html" }),
   binds("PATCH /v1/wide/path", "updateWide", { wide: { stringValue: "path", far: "x" } }, { body: '{"stringValue":"body","far":"x"}' }),
-  binds("PATCH /v1/wide/path?update_mask=far,nested.name", "updateWide", { wide: { stringValue: "path" }, updateMask: "far,nested.name" }, { body: "{}" }),
+  binds(
+    "PATCH /v1/wide/path?update_mask=far,nested.name",
+    "updateWide",
+    { wide: { stringValue: "path" }, updateMask: "far,nested.name" },
+    { body: "{}" }
+  ),
   binds("PUT /v1/tags/7", "putTags", { id: "7", tags: ["a", "b"] }, { body: '["a","b"]' }),
   binds("PUT /v1/tags/7", "putTags", { id: "7" }, { body: "[]" }),
   refused("PUT /v1/tags/7", 400, "tags", { body: '"a"' }),
@@ -141,14 +152,29 @@ export const bodies: ReadonlyArray<Row> = [
   rule("PUT /a body=wrapped_string", "PUT /a", { wrappedString: "x" }, { body: '"x"' }),
   rule("PUT /a body=timestamp", "PUT /a", { timestamp: "2024-01-01T00:00:00Z" }, { body: '"2024-01-01T00:00:00Z"' }),
   rule("PUT /a body=choice_nested", "PUT /a", { choiceNested: { name: "x" } }, { body: '{"name":"x"}' }),
-  rule("PUT /a body=choice_nested", "PUT /a", { choiceNested: { name: "x" } }, {
-    body: toBinary(Wide_NestedSchema, create(Wide_NestedSchema, { name: "x" })),
-    type: "application/proto"
-  }),
+  rule(
+    "PUT /a body=choice_nested",
+    "PUT /a",
+    { choiceNested: { name: "x" } },
+    {
+      body: toBinary(Wide_NestedSchema, create(Wide_NestedSchema, { name: "x" })),
+      type: "application/proto"
+    }
+  ),
   rule("PUT /a body=nested", "PUT /a?far=y", { nested: { name: "x" }, far: "y" }, { body: '{"name":"x"}' }),
   // raw bytes
-  binds("POST /v1/uploads/n?folder=f", "upload", { name: "n", folder: "f", file: { contentType: "image/png", data: "AAEC" } }, { body: bytes(0, 1, 2), type: "image/png" }),
+  binds(
+    "POST /v1/uploads/n?folder=f",
+    "upload",
+    { name: "n", folder: "f", file: { contentType: "image/png", data: "AAEC" } },
+    { body: bytes(0, 1, 2), type: "image/png" }
+  ),
   binds("POST /v1/uploads/n", "upload", { name: "n", file: { data: "AAEC" } }, { body: bytes(0, 1, 2) }),
-  binds("POST /v1/uploads/n", "upload", { name: "n", file: { contentType: "application/json", data: "e30=" } }, { body: "{}", type: "application/json" }),
+  binds(
+    "POST /v1/uploads/n",
+    "upload",
+    { name: "n", file: { contentType: "application/json", data: "e30=" } },
+    { body: "{}", type: "application/json" }
+  ),
   binds("POST /v1/uploads/n?file.content_type=no", "upload", { name: "n" })
 ]

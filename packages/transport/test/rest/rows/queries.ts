@@ -229,7 +229,10 @@ export const queries: ReadonlyArray<Row> = [
   badQuery("wrapped_int32.x=1", "wrapped_int32"),
   // what path and body leave over
   binds("GET /v1/users/u/posts/1?full_view=yes&user_id=x&postId=9", "getUser", { userId: "u", postId: "1", fullView: "yes" }),
-  binds("GET /v1/shelves/s/books/b?book.author=ada&book.name=no&view=v", "getBook", { book: { name: "shelves/s/books/b", author: "ada" }, view: "v" }),
+  binds("GET /v1/shelves/s/books/b?book.author=ada&book.name=no&view=v", "getBook", {
+    book: { name: "shelves/s/books/b", author: "ada" },
+    view: "v"
+  }),
   refused("GET /v1/shelves/s/books/b?book=x", 400, "book"),
   rule("POST /a body=nested", "POST /a?nested.name=no&far=yes", { far: "yes" }),
   rule("POST /a body=*", "POST /a?far=no", {}),
