@@ -26,9 +26,18 @@ export class HeaderBlock {
   /** An informational response, after which another head follows. @internal */
   readonly isInformational: boolean
 
-  private constructor(fields: ReadonlyArray<Field>, reuse: boolean) {
+  /** The reusable part that comes before `fields`. @internal */
+  readonly base: HeaderBlock | undefined
+
+  private constructor(fields: ReadonlyArray<Field>, reuse: boolean, base: HeaderBlock | undefined) {
     this.fields = fields
     this.reuse = reuse
+    this.base = base
+    if (base !== undefined) {
+      this.isInformational = base.isInformational
+      this.isHead = base.isHead
+      return
+    }
     const first = fields[0]
     this.isInformational = first?.name === ":status" && first.value.startsWith("1")
     this.isHead = fields.some((field) => field.value === "HEAD" && field.name === ":method")
@@ -45,6 +54,21 @@ export class HeaderBlock {
       else if (pseudo === list.length) pseudo = list.push(field)
       else list.splice(pseudo++, 0, field)
     }
-    return new HeaderBlock(list, options?.reuse ?? true)
+    return new HeaderBlock(list, options?.reuse ?? true, undefined)
+  }
+
+  /** A one-off block: this one, encoded once as ever, and after it the fields of one message. Pseudo fields have no place in them. */
+  extend(fields: ReadonlyArray<readonly [name: string, value: string]>, options?: Pick<Options, "sensitive">): HeaderBlock {
+    const extra = HeaderBlock.make(fields, { ...options, reuse: false })
+    return new HeaderBlock(
+      extra.fields.filter((field) => !field.name.startsWith(":")),
+      false,
+      this
+    )
+  }
+
+  /** @internal */
+  get isEmpty(): boolean {
+    return this.fields.length === 0 && this.base === undefined
   }
 }

@@ -59,7 +59,20 @@ export class HpackEncoder {
         return cached.bytes.length
       }
     }
-    return this.encodeAnew(block)
+    return block.base === undefined ? this.encodeAnew(block) : this.encodeExtended(block, block.base)
+  }
+
+  /** The bytes of the reusable part, then the fields of this message as literals. */
+  private encodeExtended(block: HeaderBlock, base: HeaderBlock): number {
+    const length = this.encode(base)
+    this.position = 0
+    this.reserve(length)
+    if (this.bytes !== scratch) scratch.set(this.bytes, 0)
+    this.position = length
+    const { fields } = block
+    for (let i = 0; i < fields.length; i++) this.field(fields[i]!, false)
+    this.bytes = scratch
+    return this.position
   }
 
   private encodeAnew(block: HeaderBlock): number {

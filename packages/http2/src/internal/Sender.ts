@@ -204,7 +204,7 @@ export class Sender {
   }
 
   private writeTrailers(stream: Stream, block: HeaderBlock): void {
-    if (block.fields.length === 0) {
+    if (block.isEmpty) {
       this.writeEnd(stream)
       return
     }
