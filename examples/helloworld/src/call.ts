@@ -3,11 +3,13 @@ import * as Aspect from "@effect-kratos/core/Aspect"
 import * as MetadataPropagation from "@effect-kratos/core/aspect/MetadataPropagation"
 import * as Timeout from "@effect-kratos/core/aspect/Timeout"
 import * as Tracing from "@effect-kratos/core/aspect/Tracing"
+import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Channels from "@effect-kratos/transport/Channels"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { failWith } from "./Failure.ts"
 import { Greeter } from "./gen/helloworld/v1/greeter_effect.ts"
 import { RegistryLive } from "./Registry.ts"
 
@@ -20,13 +22,15 @@ const program = Effect.gen(function* () {
   const reply = yield* greeter.sayHello({ name: process.argv[2] ?? "kratos" })
   yield* Console.log(reply.message)
 }).pipe(
+  // every error that the contract declares, and KratosError for all others: nothing is left
   Effect.catchTags({
-    UserNotFound: (error) => Console.error(`nobody there: ${error.message}`),
-    GreeterUnspecified: (error) => Console.error(`the greeter failed: ${error.message}`),
+    UserNotFound: ({ message }) => failWith(`nobody there: ${message}`),
+    GreeterUnspecified: ({ message }) => failWith(`the greeter failed: ${message}`),
     KratosError: (error) =>
-      Effect.andThen(
-        Console.error(error.reason === "NODE_NOT_FOUND" ? `${error.message}: start it with "npm start"` : `${error.code} ${error.reason} ${error.message}`),
-        Effect.sync(() => (process.exitCode = 1))
+      failWith(
+        KratosError.isServiceUnavailable(error)
+          ? `${error.message}: is the greeter running? "npm start" starts it`
+          : `${error.code} ${error.reason} ${error.message}`
       )
   })
 )

@@ -11,6 +11,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { failWith } from "./Failure.ts"
 import { Greeter } from "./gen/helloworld/v1/greeter_effect.ts"
 import { GreeterLive } from "./GreeterLive.ts"
 import { RegistryLive } from "./Registry.ts"
@@ -34,4 +35,13 @@ const Main = Welcome.pipe(
   Layer.provide(RegistryLive)
 )
 
-NodeRuntime.runMain(Layer.launch(Main))
+// what a person can put right is said in one line; anything else is a mistake in the program and is shown in full
+const program = Layer.launch(Main).pipe(
+  Effect.catchTags({
+    ConfigError: ({ cause }) => failWith(`bad configuration: ${cause.message.replaceAll(/\s+/g, " ")}`),
+    ListenError: ({ message, port }) => failWith(`${message}: is the port taken? PORT=${port + 1} npm start takes another`),
+    RegistryError: ({ message }) => failWith(message)
+  })
+)
+
+NodeRuntime.runMain(program)

@@ -15,6 +15,9 @@ export const Current: Context.Reference<Deadline | undefined> = Context.Referenc
   defaultValue: () => undefined
 })
 
+/** The reason of the 504 with which a call fails that outlives its deadline. */
+export const reason = "DEADLINE_EXCEEDED"
+
 /** The earlier of two. */
 export const min = (a: Deadline | undefined, b: Deadline | undefined): Deadline | undefined =>
   a === undefined ? b : b === undefined || a < b ? a : b

@@ -37,7 +37,11 @@ export interface Connection {
   readonly available: Effect.Effect<void>
 }
 
-export const make = Effect.fnUntraced(function* (target: string, nodes: Nodes, timers: DeadlineTimers): Effect.fn.Return<Channel, never, Scope.Scope> {
+export const make = Effect.fnUntraced(function* (
+  target: string,
+  nodes: Nodes,
+  timers: DeadlineTimers
+): Effect.fn.Return<Channel, never, Scope.Scope> {
   const network = yield* Network
   const resolved = yield* Deferred.make<void>()
   let known: Array<Node> = []
@@ -55,8 +59,18 @@ export const make = Effect.fnUntraced(function* (target: string, nodes: Nodes, t
     for (const node of old.values()) if (!fresh.has(node.address)) node.retire()
   }
   yield* nodes.pipe(
-    Stream.runForEach((addresses) => Effect.andThen(Effect.sync(() => update(addresses)), Deferred.succeed(resolved, undefined))),
-    Effect.catch((error) => Effect.andThen(Effect.sync(() => (failure = error)), Deferred.succeed(resolved, undefined))),
+    Stream.runForEach((addresses) =>
+      Effect.andThen(
+        Effect.sync(() => update(addresses)),
+        Deferred.succeed(resolved, undefined)
+      )
+    ),
+    Effect.catch((error) =>
+      Effect.andThen(
+        Effect.sync(() => (failure = error)),
+        Deferred.succeed(resolved, undefined)
+      )
+    ),
     Effect.forkScoped
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => known.forEach((node) => node.retire())))
@@ -126,7 +140,10 @@ class Node {
 
   private readonly connect: Effect.Effect<Connection, KratosError.KratosError> = Effect.suspend(() =>
     this.network.connect(this.to).pipe(
-      Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(GrpcError.unavailable(`connecting to ${this.address} took more than 20 seconds`)) }),
+      Effect.timeoutOrElse({
+        duration: "20 seconds",
+        orElse: () => Effect.fail(GrpcError.unavailable(`connecting to ${this.address} took more than 20 seconds`))
+      }),
       Effect.mapError((error) => (error instanceof KratosError.KratosError ? error : GrpcError.unavailable(error.message, error))),
       Effect.map((duplex) => {
         const waiting = new Set<() => void>()

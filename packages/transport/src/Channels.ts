@@ -38,7 +38,11 @@ export const layerDirect: Layer.Layer<Channels> = Layer.effect(
 )
 
 /** Channels that lead every target to one address: for tests, whose clients then name their real targets. */
-export const layerTo = (address: Address): Layer.Layer<Channels> => Layer.effect(Channels, make(() => nodes([address])))
+export const layerTo = (address: Address): Layer.Layer<Channels> =>
+  Layer.effect(
+    Channels,
+    make(() => nodes([address]))
+  )
 
 const make = Effect.fnUntraced(function* (resolve: (target: string) => Channel.Nodes) {
   const scope = yield* Effect.scope
@@ -67,7 +71,12 @@ const resolve = (target: Target.Target, discovery: Discovery["Service"] | undefi
       return Stream.fail(KratosError.badRequest("TARGET", target.message))
     case "Discovery":
       return discovery === undefined
-        ? Stream.fail(KratosError.badRequest("TARGET", `discovery:///${target.name} needs Channels.layer with a Discovery; Channels.layerDirect has none`))
+        ? Stream.fail(
+            KratosError.badRequest(
+              "TARGET",
+              `discovery:///${target.name} needs Channels.layer with a Discovery; Channels.layerDirect has none`
+            )
+          )
         : watch(target.name, discovery)
   }
 }

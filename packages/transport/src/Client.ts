@@ -17,7 +17,7 @@ import { Channels } from "./Channels.ts"
 import * as Invocation from "./grpc/Invocation.ts"
 import * as MessageCodec from "./MessageCodec.ts"
 import * as Outgoing from "./Outgoing.ts"
-import * as Service from "./Service.ts"
+import { type Errors, errorsOf } from "./Errors.ts"
 
 export interface Options<R = never> {
   /** Wrapped around every call; its errors must be such as every caller can expect. */
@@ -31,7 +31,7 @@ export interface Options<R = never> {
 /** The methods of a service by local name, for `Service.make` to type. */
 export const make = <R>(
   descriptor: DescService,
-  errors: Service.Errors,
+  errors: Errors,
   target: string,
   options: Options<R> = {}
 ): Effect.Effect<Readonly<Record<string, unknown>>, never, Channels | R> =>
@@ -40,11 +40,17 @@ export const make = <R>(
     const channel = yield* channels.get(target)
     const context = yield* Effect.context<R>()
     return Object.fromEntries(
-      descriptor.methods.map((method) => [method.localName, compile(method, Service.errorsOf(errors, method.localName), channel, context, options)])
+      descriptor.methods.map((method) => [method.localName, compile(method, errorsOf(errors, method.localName), channel, context, options)])
     )
   })
 
-const compile = <R>(desc: DescMethod, classes: ReadonlyArray<ReasonClass>, channel: Channel, context: Context.Context<R>, options: Options<R>): unknown => {
+const compile = <R>(
+  desc: DescMethod,
+  classes: ReadonlyArray<ReasonClass>,
+  channel: Channel,
+  context: Context.Context<R>,
+  options: Options<R>
+): unknown => {
   const method = Outgoing.methodOf(desc)
   const aspects = Aspect.forMethod(options.aspects ?? Aspect.identity, method)
   const call = aspects(

@@ -42,9 +42,11 @@ export const fromMetadata = (metadata: Metadata.Metadata): Array<readonly [strin
   const fields: Array<readonly [string, string]> = []
   for (const [name, values] of metadata) {
     if (isReserved(name)) continue
-    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) return KratosError.internalServer("METADATA", `metadata key ${JSON.stringify(name)} is not a header name`)
+    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name))
+      return KratosError.internalServer("METADATA", `metadata key ${JSON.stringify(name)} is not a header name`)
     for (const value of values) {
-      if (!/^[\t\x20-\x7e]*$/.test(value)) return KratosError.internalServer("METADATA", `metadata value of ${name} is not printable ASCII; use a -bin key`)
+      if (!/^[\t\x20-\x7e]*$/.test(value))
+        return KratosError.internalServer("METADATA", `metadata value of ${name} is not printable ASCII; use a -bin key`)
       fields.push([name, value.trim()])
     }
   }

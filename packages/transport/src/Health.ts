@@ -7,7 +7,11 @@ import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { Lifecycle } from "@effect-kratos/core/Lifecycle"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { Health as HealthDesc, HealthCheckResponse_ServingStatus as Status, type HealthCheckResponseSchema } from "./gen/grpc/health/v1/health_pb.ts"
+import {
+  Health as HealthDesc,
+  HealthCheckResponse_ServingStatus as Status,
+  type HealthCheckResponseSchema
+} from "./gen/grpc/health/v1/health_pb.ts"
 import type { HttpExchange } from "./http/HttpExchange.ts"
 import * as Implementation from "./Implementation.ts"
 import * as Service from "./Service.ts"

@@ -65,24 +65,53 @@ const normalise = (descriptor: DescService, handlers: AnyHandlers): ReadonlyMap<
 const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor as Function
 
 // oxlint-disable-next-line typescript/no-explicit-any -- what a generator yields is checked by Service.Handler
-const isGenerator = (f: unknown): f is (input: never) => Generator<Effect.Effect<any, any, never>, any, never> => f instanceof GeneratorFunction
+const isGenerator = (f: unknown): f is (input: never) => Generator<Effect.Effect<any, any, never>, any, never> =>
+  f instanceof GeneratorFunction
 
 const inProcess = (method: DescMethod, handler: Handler, context: Context.Context<never>): unknown => {
   const provide = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.updateContext(effect, (caller: Context.Context<never>) => Context.add(Context.merge(caller, context), Call, localCall(method, caller)))
+    Effect.updateContext(effect, (caller: Context.Context<never>) =>
+      Context.add(Context.merge(caller, context), Call, localCall(method, caller))
+    )
   const provideStream = <A, E>(stream: Stream.Stream<A, E>): Stream.Stream<A, E> =>
-    Stream.updateContext(stream, (caller: Context.Context<never>) => Context.add(Context.merge(caller, context), Call, localCall(method, caller)))
+    Stream.updateContext(stream, (caller: Context.Context<never>) =>
+      Context.add(Context.merge(caller, context), Call, localCall(method, caller))
+    )
   const reply = (value: Reply): Message => complete(method.output, value)
   const request = (init: object): Message => complete(method.input, init)
   switch (handler.kind) {
     case "unary":
-      return (init: object) => provide(Effect.map(Effect.suspend(() => handler.run(request(init))), reply))
+      return (init: object) =>
+        provide(
+          Effect.map(
+            Effect.suspend(() => handler.run(request(init))),
+            reply
+          )
+        )
     case "server_streaming":
-      return (init: object) => provideStream(Stream.map(Stream.suspend(() => handler.run(request(init))), reply))
+      return (init: object) =>
+        provideStream(
+          Stream.map(
+            Stream.suspend(() => handler.run(request(init))),
+            reply
+          )
+        )
     case "client_streaming":
-      return (inits: Stream.Stream<object, KratosError>) => provide(Effect.map(Effect.suspend(() => handler.run(Stream.map(inits, request))), reply))
+      return (inits: Stream.Stream<object, KratosError>) =>
+        provide(
+          Effect.map(
+            Effect.suspend(() => handler.run(Stream.map(inits, request))),
+            reply
+          )
+        )
     case "bidi_streaming":
-      return (inits: Stream.Stream<object, KratosError>) => provideStream(Stream.map(Stream.suspend(() => handler.run(Stream.map(inits, request))), reply))
+      return (inits: Stream.Stream<object, KratosError>) =>
+        provideStream(
+          Stream.map(
+            Stream.suspend(() => handler.run(Stream.map(inits, request))),
+            reply
+          )
+        )
   }
 }
 

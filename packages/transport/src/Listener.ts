@@ -33,7 +33,10 @@ export interface Options extends Address {
 const FIRST_BYTES = 10_000
 
 /** Listens until the scope closes, then drains. Returns the bound address. */
-export const serve = Effect.fnUntraced(function* (handlers: Handlers, options: Options): Effect.fn.Return<Address, ListenError, Scope.Scope> {
+export const serve = Effect.fnUntraced(function* (
+  handlers: Handlers,
+  options: Options
+): Effect.fn.Return<Address, ListenError, Scope.Scope> {
   const network = yield* Network
   const silent = new Set<Duplex>()
   const open = new Set<Duplex>()
@@ -94,7 +97,12 @@ export const serve = Effect.fnUntraced(function* (handlers: Handlers, options: O
 })
 
 /** Reads until the protocol is known. No method of HTTP/1.1 begins like the preface of HTTP/2. */
-const sniff = (duplex: Duplex, silent: Set<Duplex>, timers: DeadlineTimers, decide: (first: Uint8Array, isHttp2: boolean) => void): void => {
+const sniff = (
+  duplex: Duplex,
+  silent: Set<Duplex>,
+  timers: DeadlineTimers,
+  decide: (first: Uint8Array, isHttp2: boolean) => void
+): void => {
   let seen: Buffer | undefined
   silent.add(duplex)
   const timer = timers.add(timers.now() + FIRST_BYTES, () => duplex.destroy())

@@ -38,7 +38,13 @@ const listen: NetworkShape["listen"] = (address, onConnection) =>
       const server = net.createServer({ noDelay: true }, (socket) =>
         onConnection({ duplex: socket, peer: format(socket.remoteAddress ?? "", socket.remotePort ?? 0) })
       )
-      server.once("error", (cause) => resume(Effect.fail(new NetworkError.ListenError({ ...address, message: `cannot listen on ${format(address.host, address.port)}`, cause }))))
+      server.once("error", (cause) =>
+        resume(
+          Effect.fail(
+            new NetworkError.ListenError({ ...address, message: `cannot listen on ${format(address.host, address.port)}`, cause })
+          )
+        )
+      )
       server.listen(address.port, address.host, () => resume(Effect.succeed(server)))
     }),
     // Connections that were accepted are the server's to drain; `close` only stops accepting.
@@ -54,7 +60,11 @@ const connect: NetworkShape["connect"] = (address) =>
   Effect.callback((resume) => {
     const socket = net.connect({ host: address.host, port: address.port, noDelay: true, autoSelectFamily: true })
     const onError = (cause: Error) =>
-      resume(Effect.fail(new NetworkError.ConnectError({ ...address, message: `cannot connect to ${format(address.host, address.port)}`, cause })))
+      resume(
+        Effect.fail(
+          new NetworkError.ConnectError({ ...address, message: `cannot connect to ${format(address.host, address.port)}`, cause })
+        )
+      )
     socket.once("error", onError)
     socket.once("connect", () => {
       socket.removeListener("error", onError)
@@ -80,7 +90,8 @@ export const makeMemory = (): NetworkShape => {
       const key = format(bound.host, bound.port)
       return Effect.acquireRelease(
         Effect.suspend(() => {
-          if (listeners.has(key)) return Effect.fail(new NetworkError.ListenError({ ...bound, message: `${key} is taken`, cause: undefined }))
+          if (listeners.has(key))
+            return Effect.fail(new NetworkError.ListenError({ ...bound, message: `${key} is taken`, cause: undefined }))
           listeners.set(key, onConnection)
           return Effect.succeed(bound)
         }),
@@ -91,7 +102,8 @@ export const makeMemory = (): NetworkShape => {
       Effect.suspend(() => {
         const key = format(address.host, address.port)
         const accept = listeners.get(key)
-        if (accept === undefined) return Effect.fail(new NetworkError.ConnectError({ ...address, message: `nothing listens on ${key}`, cause: undefined }))
+        if (accept === undefined)
+          return Effect.fail(new NetworkError.ConnectError({ ...address, message: `nothing listens on ${key}`, cause: undefined }))
         const [client, server] = duplexPair()
         accept({ duplex: server, peer: `memory:${++ports}` })
         return Effect.succeed(client)

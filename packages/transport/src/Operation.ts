@@ -149,7 +149,13 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
   return { desc, method, run }
 }
 
-const finish = (hooks: Aspect.Compiled["hooks"], call: Incoming, exit: Ended, states: Array<unknown> | undefined, context: Context.Context<never>): Ended => {
+const finish = (
+  hooks: Aspect.Compiled["hooks"],
+  call: Incoming,
+  exit: Ended,
+  states: Array<unknown> | undefined,
+  context: Context.Context<never>
+): Ended => {
   if (states === undefined) return exit
   try {
     return Aspect.end(hooks, call, exit, states, context)
@@ -159,7 +165,12 @@ const finish = (hooks: Aspect.Compiled["hooks"], call: Incoming, exit: Ended, st
 }
 
 /** Follows a fiber that waits: its deadline, its cancellation, its end. */
-const detach = (fiber: Fiber.Fiber<Reply | void, unknown>, call: Incoming, timers: DeadlineTimers, onEnd: (exit: Ended) => void): (() => void) => {
+const detach = (
+  fiber: Fiber.Fiber<Reply | void, unknown>,
+  call: Incoming,
+  timers: DeadlineTimers,
+  onEnd: (exit: Ended) => void
+): (() => void) => {
   let expired = false
   const timer =
     call.deadline === undefined
@@ -177,7 +188,7 @@ const detach = (fiber: Fiber.Fiber<Reply | void, unknown>, call: Incoming, timer
 
 /** 504 that says which hop, whose deadline. */
 export const deadlineExceeded = (call: CallShape): KratosError.KratosError =>
-  KratosError.gatewayTimeout("", `deadline exceeded: ${call.operation} (${call.side}) was not done when its caller's deadline passed`)
+  KratosError.gatewayTimeout(Deadline.reason, `deadline exceeded: ${call.operation} (${call.side}) was not done when its caller's deadline passed`)
 
 const body = (handler: Handler): Effect.Effect<Reply | void, unknown> => {
   switch (handler.kind) {
@@ -192,7 +203,8 @@ const body = (handler: Handler): Effect.Effect<Reply | void, unknown> => {
   }
 }
 
-const drain = (replies: Stream.Stream<Reply, unknown>, call: Incoming): Effect.Effect<void, unknown> => Stream.runForEachArray(replies, call.sink!.write)
+const drain = (replies: Stream.Stream<Reply, unknown>, call: Incoming): Effect.Effect<void, unknown> =>
+  Stream.runForEachArray(replies, call.sink!.write)
 
 const withIncoming = <A, E>(f: (call: Incoming) => Effect.Effect<A, E>): Effect.Effect<A, E | KratosError.KratosError> =>
   // `run` is the only one that provides Call here, and it provides an Incoming

@@ -28,7 +28,13 @@ export class Outgoing implements CallShape {
   /** Where the reply's messages go, for the kinds that stream them. */
   readonly replies: MessageQueue.MessageQueue<Message, unknown> = new MessageQueue.MessageQueue()
 
-  constructor(method: Method, target: string, deadline: Deadline | undefined, message: object | undefined, requests: Stream.Stream<object, unknown> | undefined) {
+  constructor(
+    method: Method,
+    target: string,
+    deadline: Deadline | undefined,
+    message: object | undefined,
+    requests: Stream.Stream<object, unknown> | undefined
+  ) {
     this.operation = method.operation
     this.service = method.service
     this.method = method.method

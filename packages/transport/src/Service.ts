@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { Errors } from "./Errors.ts"
 import type { Channels } from "./Channels.ts"
 import * as Client from "./Client.ts"
 import * as Implementation from "./Implementation.ts"
@@ -19,13 +20,16 @@ import * as Implementation from "./Implementation.ts"
 type In<M> = M extends { input: infer I extends DescMessage } ? I : never
 type Out<M> = M extends { output: infer O extends DescMessage } ? O : never
 
-/** Reason classes for all methods of a service, or per local method name. */
-export type Errors = ReadonlyArray<ReasonClass> | Readonly<Record<string, ReadonlyArray<ReasonClass>>>
-
 /** The failures of method `K` as the contract declares them. */
 export type ErrorOf<Errs extends Errors, K> =
   | KratosError
-  | (Errs extends ReadonlyArray<ReasonClass<infer E>> ? E : K extends keyof Errs ? (Errs[K] extends ReadonlyArray<ReasonClass<infer E>> ? E : never) : never)
+  | (Errs extends ReadonlyArray<ReasonClass<infer E>>
+      ? E
+      : K extends keyof Errs
+        ? Errs[K] extends ReadonlyArray<ReasonClass<infer E>>
+          ? E
+          : never
+        : never)
 
 /** What a caller sees of a method: plain objects in, messages out, typed errors. */
 export type CallerMethod<M, E> = M extends { methodKind: "unary" }
@@ -37,7 +41,8 @@ export type CallerMethod<M, E> = M extends { methodKind: "unary" }
       : <E2, R2>(requests: Stream.Stream<MessageInitShape<In<M>>, E2, R2>) => Stream.Stream<MessageShape<Out<M>>, E | E2, R2>
 
 /** What callers see of a service. */
-export type Caller<D, Errs extends Errors> = D extends GenService<infer S> ? { readonly [K in keyof S]: CallerMethod<S[K], ErrorOf<Errs, K>> } : never
+export type Caller<D, Errs extends Errors> =
+  D extends GenService<infer S> ? { readonly [K in keyof S]: CallerMethod<S[K], ErrorOf<Errs, K>> } : never
 
 /* `any` in the needs of a handler: whatever it needs is inferred from the handlers object and shows in the layer's type. */
 /* oxlint-disable typescript/no-explicit-any */
@@ -52,7 +57,8 @@ export type Handler<M, E> = M extends { methodKind: "unary" }
       ? (requests: Stream.Stream<MessageShape<In<M>>, KratosError>) => Result<MessageInitShape<Out<M>>, E>
       : (requests: Stream.Stream<MessageShape<In<M>>, KratosError>) => Stream.Stream<MessageInitShape<Out<M>>, E, any>
 
-export type Handlers<D, Errs extends Errors> = D extends GenService<infer S> ? { readonly [K in keyof S]: Handler<S[K], ErrorOf<Errs, K>> } : never
+export type Handlers<D, Errs extends Errors> =
+  D extends GenService<infer S> ? { readonly [K in keyof S]: Handler<S[K], ErrorOf<Errs, K>> } : never
 
 type NeedsOf<T> =
   T extends Effect.Effect<infer _A, infer _E, infer R>
@@ -81,7 +87,9 @@ export interface ServiceClass<Self, D extends DescService, Errs extends Errors> 
   /** Implements the service in this process. */
   readonly layer: <H extends Handlers<D, Errs>>(handlers: H) => Layer.Layer<Self, never, Needs<H>>
   /** The same, from an effect that builds the handlers. */
-  readonly layerEffect: <H extends Handlers<D, Errs>, E, R>(make: Effect.Effect<H, E, R>) => Layer.Layer<Self, E, Exclude<R, Scope.Scope> | Needs<H>>
+  readonly layerEffect: <H extends Handlers<D, Errs>, E, R>(
+    make: Effect.Effect<H, E, R>
+  ) => Layer.Layer<Self, E, Exclude<R, Scope.Scope> | Needs<H>>
   /** Calls the service over the wire: `discovery:///name`, `direct:///host:port,…`. */
   readonly client: <R = never>(target: string, options?: Client.Options<R>) => Layer.Layer<Self, never, Channels | R>
 }
@@ -94,12 +102,11 @@ export interface Any {
 }
 
 /** The tags of an array of services. */
-export type Tags<Services extends ReadonlyArray<unknown>> = Services[number] extends infer S ? (S extends Context.Key<infer Self, infer _Shape> ? Self : never) : never
-
-/** The reason classes that a method can raise. */
-export const errorsOf = (errors: Errors, localName: string): ReadonlyArray<ReasonClass> =>
-  // Array.isArray does not narrow a readonly array out of the union
-  Array.isArray(errors) ? (errors as ReadonlyArray<ReasonClass>) : ((errors as Readonly<Record<string, ReadonlyArray<ReasonClass>>>)[localName] ?? [])
+export type Tags<Services extends ReadonlyArray<unknown>> = Services[number] extends infer S
+  ? S extends Context.Key<infer Self, infer _Shape>
+    ? Self
+    : never
+  : never
 
 /** The base class of a service tag. The key is the full name of the proto service. */
 export const make =
@@ -122,6 +129,9 @@ export const make =
       layer: (handlers: Implementation.AnyHandlers) => layerEffect(Effect.succeed(handlers)),
       layerEffect,
       client: <R>(target: string, clientOptions?: Client.Options<R>) =>
-        Layer.effect(tag, Effect.map(Client.make(descriptor, errors, target, clientOptions), (methods) => methods as Caller<D, Errs>))
+        Layer.effect(
+          tag,
+          Effect.map(Client.make(descriptor, errors, target, clientOptions), (methods) => methods as Caller<D, Errs>)
+        )
     }) as unknown as ServiceClass<Self, D, Errs>
   }

@@ -16,7 +16,9 @@ export const parse = (text: string): Target => {
   // the authority of a discovery or direct target is not used
   const path = rest.slice(rest.indexOf("/") + 1)
   if (scheme === "discovery") {
-    return path === "" || !rest.includes("/") ? invalid(text, "a service name must follow discovery:///") : { _tag: "Discovery", name: decodeName(path) }
+    return path === "" || !rest.includes("/")
+      ? invalid(text, "a service name must follow discovery:///")
+      : { _tag: "Discovery", name: decodeName(path) }
   }
   if (scheme === "direct") return rest.includes("/") ? direct(text, path) : invalid(text, "addresses must follow direct:///")
   if (scheme === "http" || scheme === "grpc") return direct(text, rest.replace(/\/$/, ""))

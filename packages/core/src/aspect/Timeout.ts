@@ -24,7 +24,7 @@ export interface Options {
 }
 
 /** The reason of the error, code 504. */
-export const reason = "DEADLINE_EXCEEDED"
+export const reason = Deadline.reason
 
 /** From a duration for unary calls, or from limits by kind and operation. */
 export const make = (limit: Duration.Input | Options): Aspect.Aspect<KratosError.KratosError> => {

@@ -1,11 +1,10 @@
 /**
- * Reads form pairs into messages, compiled from the descriptor: one table of names per message type, so that a plain `name=value` is one
- * lookup. Keys may be `a`, `a.b`, `list`, `list[]`, `list[0]`, `map[key]`, `map.key`, and for lists and maps of messages `list[0].name` and
+ * Reads form pairs into messages, compiled from the descriptor (see `FormTable`), so that a plain `name=value` is one lookup. Keys may be `a`, `a.b`, `list`, `list[]`, `list[0]`, `map[key]`, `map.key`, and for lists and maps of messages `list[0].name` and
  * `map[key].name`; names are proto names or JSON names. Keys that lead to no field are skipped, as Kratos does.
  */
-import { create, fromJson, type DescField, type DescMessage, type JsonObject, type JsonValue, type Message } from "@bufbuild/protobuf"
-import { StructSchema } from "@bufbuild/protobuf/wkt"
+import { create, type DescMessage, type Message } from "@bufbuild/protobuf"
 import { BadText } from "./BadText.ts"
+import { tables, without, type Entry, type Table } from "./FormTable.ts"
 import * as QueryString from "./QueryString.ts"
 import * as Text from "./Text.ts"
 
@@ -13,7 +12,6 @@ import * as Text from "./Text.ts"
 const maxPairs = 10_000
 /** Most steps of one key. */
 const maxDepth = 100
-
 /** Longest key that an error repeats. */
 const maxKey = 80
 
@@ -24,64 +22,6 @@ export type FormReader = (message: Message, raw: string) => void
 export type FieldSetter = (message: Message, text: string) => void
 
 type Members = Record<string, unknown>
-
-/** What a name of a message leads to. */
-class Entry {
-  readonly field: DescField
-  /** Of the field among those of its message. */
-  readonly index: number
-  /** Name of the property that holds it. */
-  readonly local: string
-  readonly oneof: string | undefined
-  readonly parse: Text.Parse | undefined
-  readonly key: ((text: string) => string) | undefined
-  readonly isStruct: boolean
-  /** In lists of messages without a text form, the index says which pairs belong together; elsewhere it says nothing. */
-  readonly isIndexed: boolean
-  private readonly next: () => Table
-
-  constructor(field: DescField, index: number, next: (schema: DescMessage) => Table) {
-    this.field = field
-    this.index = index
-    this.local = field.localName
-    this.oneof = field.oneof?.localName
-    this.isStruct = field.message?.typeName === StructSchema.typeName && field.parent.typeName !== "google.protobuf.Value"
-    this.parse = this.isStruct ? parseStruct : Text.parser(field)
-    this.isIndexed = field.message !== undefined && !this.isStruct && Text.formatter(field) === undefined
-    this.key = field.fieldKind === "map" ? Text.keyParser(field.mapKey) : undefined
-    this.next = () => next(field.message!)
-  }
-
-  /** The names below; undefined for fields whose values have no names of their own. */
-  get table(): Table | undefined {
-    return this.field.message === undefined || this.isStruct || Text.isUnwrapped(this.field) ? undefined : this.next()
-  }
-}
-
-interface Table extends ReadonlyMap<string, Entry> {}
-
-/** The tables of all message types that a reader meets. */
-const tables = (): ((schema: DescMessage) => Table) => {
-  const known = new Map<DescMessage, Table>()
-  const tableOf = (schema: DescMessage): Table => {
-    let table = known.get(schema)
-    if (table === undefined) {
-      table = names(schema, (field, index) => new Entry(field, index, tableOf))
-      known.set(schema, table)
-    }
-    return table
-  }
-  return tableOf
-}
-
-const names = (schema: DescMessage, entry: (field: DescField, index: number) => Entry | undefined): Table => {
-  const table = new Map<string, Entry>()
-  const entries = schema.fields.map(entry)
-  // a proto name wins over the JSON name of another field
-  for (const found of entries) if (found !== undefined) table.set(found.field.jsonName, found)
-  for (const found of entries) if (found !== undefined) table.set(found.field.name, found)
-  return table
-}
 
 /**
  * Compiles a reader for `schema`. Fields in `except` (paths of proto names) are skipped with all below them, because something else binds
@@ -94,15 +34,6 @@ export const compile = (schema: DescMessage, except: ReadonlyArray<ReadonlyArray
     if (raw !== "") new Reading(root).all(message, raw)
   }
 }
-
-const without = (schema: DescMessage, except: ReadonlyArray<ReadonlyArray<string>>, tableOf: (schema: DescMessage) => Table): Table =>
-  names(schema, (field, index) => {
-    const here = except.filter((path) => path[0] === field.name)
-    if (here.some((path) => path.length === 1)) return undefined
-    const below = here.map((path) => path.slice(1))
-    let table: Table | undefined
-    return new Entry(field, index, below.length === 0 ? tableOf : (next) => (table ??= without(next, below, tableOf)))
-  })
 
 /** Compiles the setter of one field; undefined when there is no such field, or none that one text can hold. */
 export const setter = (schema: DescMessage, path: ReadonlyArray<string>): FieldSetter | undefined => {
@@ -123,18 +54,6 @@ export const setter = (schema: DescMessage, path: ReadonlyArray<string>): FieldS
     // a path may say again what the body said, but not the opposite
     put(target, leaf, parse(text), true)
   }
-}
-
-const parseStruct = (text: string): JsonObject => {
-  let json: JsonValue
-  try {
-    json = JSON.parse(text) as JsonValue
-    // for its checks: an object, not too deep
-    fromJson(StructSchema, json)
-  } catch {
-    throw BadText.expected("a JSON object")
-  }
-  return json as JsonObject
 }
 
 /** A message is a record of its members. */

@@ -53,7 +53,9 @@ export class Exchange implements StreamListener {
   private check(headers: Headers): KratosError | undefined {
     if (headers.status !== 200) return GrpcStatus.fromHttpStatus(headers.status)
     const contentType = headers.get("content-type") ?? ""
-    return contentType.startsWith("application/grpc") ? undefined : GrpcError.malformed(`the reply has content-type ${JSON.stringify(contentType.slice(0, 64))}`)
+    return contentType.startsWith("application/grpc")
+      ? undefined
+      : GrpcError.malformed(`the reply has content-type ${JSON.stringify(contentType.slice(0, 64))}`)
   }
 
   onData(data: Uint8Array, endStream: boolean): void {

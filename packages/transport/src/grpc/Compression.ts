@@ -10,9 +10,14 @@ export const ACCEPTED = "identity,gzip,deflate"
 
 /** The encoding of a `grpc-encoding` header: undefined for identity, an error for one that we do not know. */
 export const parse = (header: string | undefined): Encoding | undefined | KratosError =>
-  header === undefined || header === "identity" ? undefined : header === "gzip" || header === "deflate" ? header : GrpcError.unknownEncoding(header)
+  header === undefined || header === "identity"
+    ? undefined
+    : header === "gzip" || header === "deflate"
+      ? header
+      : GrpcError.unknownEncoding(header)
 
-export const compress = (encoding: Encoding, message: Uint8Array): Uint8Array => (encoding === "gzip" ? gzipSync(message) : deflateSync(message))
+export const compress = (encoding: Encoding, message: Uint8Array): Uint8Array =>
+  encoding === "gzip" ? gzipSync(message) : deflateSync(message)
 
 /** Decompresses a message to at most `maxBytes`. */
 export const decompress = (encoding: Encoding, message: Uint8Array, maxBytes: number): Uint8Array | KratosError => {
@@ -25,4 +30,5 @@ export const decompress = (encoding: Encoding, message: Uint8Array, maxBytes: nu
   }
 }
 
-const isTooLarge = (error: unknown): boolean => error instanceof RangeError && (error as { readonly code?: string }).code === "ERR_BUFFER_TOO_LARGE"
+const isTooLarge = (error: unknown): boolean =>
+  error instanceof RangeError && (error as { readonly code?: string }).code === "ERR_BUFFER_TOO_LARGE"

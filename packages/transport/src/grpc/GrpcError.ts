@@ -4,9 +4,13 @@ import { Grpc } from "@effect-kratos/core/error/Status"
 
 /** RESOURCE_EXHAUSTED, as grpc-go and C-core say it. */
 export const tooLarge = (length: number | undefined, limit: number): KratosError.KratosError =>
-  KratosError.tooManyRequests("", `message ${length === undefined ? "" : `of ${length} bytes `}is larger than the limit of ${limit} bytes`, {
-    grpc: Grpc.RESOURCE_EXHAUSTED
-  })
+  KratosError.tooManyRequests(
+    "",
+    `message ${length === undefined ? "" : `of ${length} bytes `}is larger than the limit of ${limit} bytes`,
+    {
+      grpc: Grpc.RESOURCE_EXHAUSTED
+    }
+  )
 
 /** INTERNAL: bytes that are not gRPC. */
 export const malformed = (message: string): KratosError.KratosError => KratosError.internalServer("", message, { grpc: Grpc.INTERNAL })

@@ -47,17 +47,34 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
   const { channel } = options
   const heads = makeHeads(options)
 
-  const attempt = (call: Outgoing, deadline: number | undefined, retries: number, context: Context.Context<never>): Effect.Effect<Message | void, unknown> => {
+  const attempt = (
+    call: Outgoing,
+    deadline: number | undefined,
+    retries: number,
+    context: Context.Context<never>
+  ): Effect.Effect<Message | void, unknown> => {
     const ready = channel.ready()
     if (ready !== undefined) return exchange(ready, call, deadline, retries, context)
-    return Effect.flatMap(inTime(channel.connection, call, deadline), (connection) => exchange(connection, call, deadline, retries, context))
+    return Effect.flatMap(inTime(channel.connection, call, deadline), (connection) =>
+      exchange(connection, call, deadline, retries, context)
+    )
   }
-  const inTime = <A>(effect: Effect.Effect<A, KratosError.KratosError>, call: Outgoing, deadline: number | undefined): Effect.Effect<A, KratosError.KratosError> =>
+  const inTime = <A>(
+    effect: Effect.Effect<A, KratosError.KratosError>,
+    call: Outgoing,
+    deadline: number | undefined
+  ): Effect.Effect<A, KratosError.KratosError> =>
     deadline === undefined
       ? effect
       : Effect.timeoutOrElse(effect, { duration: Math.max(0, deadline - channel.timers.now()), orElse: () => Effect.fail(exceeded(call)) })
 
-  const exchange = (connection: Connection, call: Outgoing, deadline: number | undefined, retries: number, context: Context.Context<never>): Effect.Effect<Message | void, unknown> =>
+  const exchange = (
+    connection: Connection,
+    call: Outgoing,
+    deadline: number | undefined,
+    retries: number,
+    context: Context.Context<never>
+  ): Effect.Effect<Message | void, unknown> =>
     Effect.callback((resume) => {
       const head = heads(connection.address, call, deadline === undefined ? undefined : deadline - channel.timers.now())
       if (head instanceof KratosError.KratosError) return resume(Effect.fail(head))
@@ -69,7 +86,9 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
               ? options.input.encodeFramed(call.message)
               : GrpcMessage.frame(options.input.encode(call.message), options.compression)
         } catch (cause) {
-          return resume(Effect.fail(KratosError.badRequest("CODEC", `the request is not a valid ${options.desc.input.typeName}`, { cause })))
+          return resume(
+            Effect.fail(KratosError.badRequest("CODEC", `the request is not a valid ${options.desc.input.typeName}`, { cause }))
+          )
         }
       }
       const running = new Running(options, call, resume, retries > 0 ? () => attempt(call, deadline, retries - 1, context) : undefined)
@@ -147,12 +166,16 @@ class Running implements Receiver {
     if (error !== undefined) this.finish(Effect.fail(GrpcStatus.typed(error, this.options.classes)))
     else if (!this.single) this.finish(Effect.void)
     else if (this.reply === undefined || this.surplus) {
-      this.finish(Effect.fail(GrpcError.cardinality(`${this.call.operation} replies with one message, got ${this.surplus ? "more" : "none"}`)))
+      this.finish(
+        Effect.fail(GrpcError.cardinality(`${this.call.operation} replies with one message, got ${this.surplus ? "more" : "none"}`))
+      )
     } else this.finish(Effect.succeed(this.reply))
   }
 
   onUnprocessed(): void {
-    this.finish(this.again === undefined ? Effect.fail(GrpcError.unavailable("the server did not take the call")) : Effect.suspend(this.again))
+    this.finish(
+      this.again === undefined ? Effect.fail(GrpcError.unavailable("the server did not take the call")) : Effect.suspend(this.again)
+    )
   }
 
   onDrain(): void {
@@ -216,19 +239,23 @@ class Running implements Receiver {
 }
 
 const exceeded = (call: Outgoing): KratosError.KratosError =>
-  KratosError.gatewayTimeout("", `deadline exceeded: ${call.operation} (client) had no reply from ${call.peer === "" ? call.endpoint : call.peer} in time`, {
-    grpc: Grpc.DEADLINE_EXCEEDED
-  })
+  KratosError.gatewayTimeout(
+    Deadline.reason,
+    `deadline exceeded: ${call.operation} (client) had no reply from ${call.peer === "" ? call.endpoint : call.peer} in time`,
+    {
+      grpc: Grpc.DEADLINE_EXCEEDED
+    }
+  )
 
 type Heads = (authority: string, call: Outgoing, timeout: number | undefined) => HeaderBlock | KratosError.KratosError
 
-/** Request heads of a method: one a node when nothing varies, else made for the call. */
+/** Request heads of a method: one a node, to which a call adds its timeout and metadata. */
 const makeHeads = ({ compression, desc }: Options): Heads => {
-  const made = new Map<string, { readonly fields: ReadonlyArray<readonly [string, string]>; readonly block: HeaderBlock }>()
+  const made = new Map<string, HeaderBlock>()
   return (authority, call, timeout) => {
     let head = made.get(authority)
     if (head === undefined) {
-      const fields = [
+      head = HeaderBlock.make([
         [":method", "POST"],
         [":scheme", "http"],
         [":path", `/${desc.parent.typeName}/${desc.name}`],
@@ -238,13 +265,12 @@ const makeHeads = ({ compression, desc }: Options): Heads => {
         ["user-agent", "grpc-effect-kratos"],
         ["grpc-accept-encoding", Compression.ACCEPTED],
         ...(compression === undefined ? [] : [["grpc-encoding", compression] as const])
-      ] as const
-      made.set(authority, (head = { fields, block: HeaderBlock.make(fields) }))
+      ])
+      made.set(authority, head)
     }
-    if (timeout === undefined && call.request.size === 0) return head.block
+    if (timeout === undefined && call.request.size === 0) return head
     const metadata = HeaderFields.fromMetadata(call.request)
     if (metadata instanceof KratosError.KratosError) return metadata
-    const more = timeout === undefined ? metadata : [["grpc-timeout", Timeout.format(timeout)] as const, ...metadata]
-    return HeaderBlock.make([...head.fields, ...more], { reuse: false })
+    return head.extend(timeout === undefined ? metadata : [["grpc-timeout", Timeout.format(timeout)], ...metadata])
   }
 }

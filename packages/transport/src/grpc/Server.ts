@@ -46,34 +46,28 @@ export interface Plan {
   readonly timeout: number | undefined
   readonly input: MessageCodec
   readonly output: MessageCodec
-  readonly head: Head
+  readonly head: HeaderBlock
   readonly fields: ReadonlyArray<string>
 }
 
 type Fields = ReadonlyArray<readonly [string, string]>
 
-interface Head {
-  readonly fields: Fields
-  readonly block: HeaderBlock
-}
-
-const makeHead = (contentType: string, encoding: Compression.Encoding | undefined): Head => {
-  const fields: Fields = [
+const makeHead = (contentType: string, encoding: Compression.Encoding | undefined): HeaderBlock =>
+  HeaderBlock.make([
     [":status", "200"],
     ["content-type", contentType],
     ...(encoding === undefined ? [] : [["grpc-encoding", encoding] as const])
-  ]
-  return { fields, block: HeaderBlock.make(fields) }
-}
+  ])
 
 const PROTO_HEAD = makeHead("application/grpc", undefined)
-const OK_FIELDS: Fields = [["grpc-status", "0"]]
-const OK = HeaderBlock.make(OK_FIELDS)
+const OK = HeaderBlock.make([["grpc-status", "0"]])
 const EMPTY = new Uint8Array(0)
 
 /** True for a content type that is gRPC's, not gRPC-Web's. */
 export const isGrpc = (contentType: string | undefined): boolean =>
-  contentType !== undefined && contentType.startsWith("application/grpc") && (contentType.length === 16 || contentType[16] === "+" || contentType[16] === ";")
+  contentType !== undefined &&
+  contentType.startsWith("application/grpc") &&
+  (contentType.length === 16 || contentType[16] === "+" || contentType[16] === ";")
 
 /** Takes a stream whose content type is gRPC's. */
 export const accept = (server: GrpcServer, stream: H2Stream, headers: Headers, endStream: boolean, peer: Peer): StreamListener => {
@@ -287,7 +281,7 @@ class Exchange implements StreamListener {
       this.drained = undefined
       resume(Effect.void)
     }
-  })
+  });
 
   private *encodeAll(replies: ReadonlyArray<Reply>): Iterable<Uint8Array> {
     for (const reply of replies) yield this.encode(reply)
@@ -302,10 +296,10 @@ class Exchange implements StreamListener {
   /** The head of the reply, with the metadata that the handler has set. */
   private head(): HeaderBlock | KratosError.KratosError {
     const metadata = this.call.replyIfAny
-    if (metadata === undefined || metadata.size === 0) return this.plan.head.block
+    if (metadata === undefined || metadata.size === 0) return this.plan.head
     const fields = HeaderFields.fromMetadata(metadata)
     if (fields instanceof KratosError.KratosError) return fields
-    return HeaderBlock.make([...this.plan.head.fields, ...fields], { reuse: false })
+    return this.plan.head.extend(fields)
   }
 
   private trailers(): Fields {
@@ -321,7 +315,7 @@ class Exchange implements StreamListener {
     this.requests?.close()
     if (Exit.isFailure(exit)) return this.fail(KratosError.fromCause(exit.cause))
     const trailers = this.trailers()
-    const last = trailers.length === 0 ? OK : HeaderBlock.make([...OK_FIELDS, ...trailers], { reuse: false })
+    const last = trailers.length === 0 ? OK : OK.extend(trailers)
     if (this.headSent) return this.stream.trailers(last)
     const head = this.head()
     if (head instanceof KratosError.KratosError) return this.fail(head)

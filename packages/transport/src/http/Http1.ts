@@ -49,6 +49,8 @@ export const make = (handler: Handler, options: Options): Http1 => {
       handler(new Http1Exchange(request, response, options.endpoint))
     }
   )
+  // Node keeps its list of connections, and with it the timeouts and the close of idle ones, from this event on.
+  server.emit("listening")
   // A malformed head has no exchange: answer in our error form and close.
   server.on("clientError", (error: Error & { readonly code?: string }, socket) => {
     if (!socket.writable || error.code === "ECONNRESET") {
@@ -68,6 +70,7 @@ export const make = (handler: Handler, options: Options): Http1 => {
     shutdown: () => {
       closing = true
       server.closeIdleConnections()
+      server.close() // ends the check of the timeouts; there is no socket of its own to close
     },
     destroy: () => server.closeAllConnections()
   }
@@ -144,6 +147,8 @@ class Http1Exchange implements NodeExchange {
     for (const [name, value] of fields) flat.push(name, value)
     this.nodeResponse.writeHead(status, flat)
     if (body.length === 0 || this.method === "HEAD") this.nodeResponse.end()
+    // Node joins a string to the head and writes once; bytes go out as a second buffer
+    else if (body.length <= 16_384) this.nodeResponse.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1"), "latin1")
     else this.nodeResponse.end(body)
   }
 

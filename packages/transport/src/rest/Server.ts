@@ -31,7 +31,10 @@ interface Target {
 }
 
 /** Answers the exchanges that a rule of these methods has a path for, whatever their verb; false for others. */
-export const make = (operations: ReadonlyArray<Operation>, options: Options): Effect.Effect<(exchange: HttpExchange) => boolean, RestRuleError> =>
+export const make = (
+  operations: ReadonlyArray<Operation>,
+  options: Options
+): Effect.Effect<(exchange: HttpExchange) => boolean, RestRuleError> =>
   Effect.gen(function* () {
     const routes: Array<Router.Route<Target>> = []
     for (const operation of operations) {
@@ -41,7 +44,8 @@ export const make = (operations: ReadonlyArray<Operation>, options: Options): Ef
       }
     }
     const router = Router.make(routes)
-    for (const { method, template } of router.shadowed) yield* Effect.logWarning(`REST route ${method} ${template.source} is never reached: an earlier one is the same`)
+    for (const { method, template } of router.shadowed)
+      yield* Effect.logWarning(`REST route ${method} ${template.source} is never reached: an earlier one is the same`)
     return (exchange) => {
       const target = exchange.target
       const mark = target.indexOf("?")
@@ -71,7 +75,13 @@ const other = (exchange: HttpExchange, allow: ReadonlyArray<string>): boolean =>
   return true
 }
 
-const serve = (exchange: HttpExchange, { binding, operation }: Target, variables: ReadonlyArray<string>, query: string, options: Options): void => {
+const serve = (
+  exchange: HttpExchange,
+  { binding, operation }: Target,
+  variables: ReadonlyArray<string>,
+  query: string,
+  options: Options
+): void => {
   const timeout = Timeout.parse(exchange.header(Timeout.grpcTimeout), exchange.header(Timeout.timeoutMs))
   const left = Result.isSuccess(timeout) ? timeout.success : undefined
   const deadline = left === undefined ? undefined : options.now() + left
@@ -92,11 +102,21 @@ const serve = (exchange: HttpExchange, { binding, operation }: Target, variables
     if (cancel !== undefined) exchange.whenAborted(cancel)
   }
   exchange.readBody(options.maxBodyBytes, (body) =>
-    run(body instanceof KratosError.KratosError ? Result.fail(body) : binding.bind({ variables, query, contentType: exchange.header("content-type"), body }))
+    run(
+      body instanceof KratosError.KratosError
+        ? Result.fail(body)
+        : binding.bind({ variables, query, contentType: exchange.header("content-type"), body })
+    )
   )
 }
 
-const end = (exchange: HttpExchange, call: Incoming, binding: Binding.Binding, exit: Exit.Exit<Reply | void, unknown>, options: Options): void => {
+const end = (
+  exchange: HttpExchange,
+  call: Incoming,
+  binding: Binding.Binding,
+  exit: Exit.Exit<Reply | void, unknown>,
+  options: Options
+): void => {
   const metadata = metadataFields(call)
   if (metadata instanceof KratosError.KratosError) return respondError(exchange, metadata)
   if (Exit.isFailure(exit)) return respondError(exchange, KratosError.fromCause(exit.cause), metadata)
@@ -119,7 +139,15 @@ const metadataFields = (call: Incoming): ReadonlyArray<readonly [string, string]
 }
 
 /** Sends an error in the form that Kratos gives it. */
-export const respondError = (exchange: HttpExchange, error: KratosError.KratosError, fields: ReadonlyArray<readonly [string, string]> = []): void => {
+export const respondError = (
+  exchange: HttpExchange,
+  error: KratosError.KratosError,
+  fields: ReadonlyArray<readonly [string, string]> = []
+): void => {
   const reply = ErrorBody.encode(error, exchange.header("accept"))
-  exchange.respond(reply.status, [["content-type", reply.contentType], ["content-length", String(reply.body.length)], ...fields], reply.body)
+  exchange.respond(
+    reply.status,
+    [["content-type", reply.contentType], ["content-length", String(reply.body.length)], ...fields],
+    reply.body
+  )
 }
