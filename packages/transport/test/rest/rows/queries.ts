@@ -217,6 +217,7 @@ export const queries: ReadonlyArray<Row> = [
   query("list.values[0].string_value=a&list.values[1].number_value=2", { list: ["a", 2] }),
   badQuery("struct=[1]", "struct"),
   badQuery("struct={", "JSON object"),
+  badQuery('struct={"a":1e999}', "struct"),
   badQuery("empty=1", "empty"),
   badQuery("any=x", "any"),
   // wrappers
