@@ -25,6 +25,13 @@ const hint = "run interop/install.sh"
 const contract = (): string | undefined =>
   fs.existsSync(path.join(cache, "contract.binpb")) ? undefined : `no descriptors of the contract; ${hint}`
 
+const ours = (): Peer => ({
+  name: "ours",
+  missing: undefined,
+  server: [process.execPath, fileURLToPath(new URL("echo-server.ts", import.meta.url))],
+  client: [process.execPath, fileURLToPath(new URL("client.ts", import.meta.url))]
+})
+
 const grpcJs = (): Peer => ({
   name: "grpc-js",
   missing: undefined,
@@ -56,8 +63,8 @@ const python = (): Peer => {
   }
 }
 
-export const names = ["grpc-js", "go", "python"] as const
+export const names = ["ours", "grpc-js", "go", "python"] as const
 export type PeerName = (typeof names)[number]
 
 /** Looks a peer up; it is checked afresh each time. */
-export const find = (name: PeerName): Peer => (name === "grpc-js" ? grpcJs() : name === "go" ? go() : python())
+export const find = (name: PeerName): Peer => ({ ours, "grpc-js": grpcJs, go, python })[name]()

@@ -1,6 +1,6 @@
 /**
- * Runs one peer's client against another peer's server: `node interop/src/pair.ts SERVER CLIENT [CASE ...]`, each of grpc-js, go and python.
- * That all nine pairs pass is what makes the peers a yardstick for us.
+ * Runs one peer's client against another peer's server: `node interop/src/pair.ts SERVER CLIENT [CASE ...]`, each of ours, grpc-js, go and python.
+ * That the peers' nine pairs pass among themselves is what makes them a yardstick for us.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"

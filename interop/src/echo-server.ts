@@ -1,0 +1,25 @@
+/** Our server of `test.v1.Echo`, for the peers' clients: gRPC, REST and health on one port. Prints {"port":N} and ends with its standard input. */
+import * as Server from "@effect-kratos/transport/Server"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Echo } from "./gen/test/v1/echo_effect.ts"
+import { EchoLive, Interrupted } from "./EchoLive.ts"
+
+const Announce = Layer.effectDiscard(
+  Server.Server.use(({ address }) =>
+    Effect.sync(() => {
+      process.stdout.write(`${JSON.stringify({ port: address.port })}\n`)
+      process.stdin.on("end", () => process.exit(0))
+      process.stdin.resume()
+    })
+  )
+)
+
+const Main = Announce.pipe(
+  Layer.provide(Server.layer({ services: [Echo], host: "127.0.0.1", port: 0 })),
+  Layer.provide(EchoLive),
+  Layer.provide(Interrupted.layer)
+)
+
+NodeRuntime.runMain(Layer.launch(Main))
