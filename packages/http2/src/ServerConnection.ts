@@ -98,6 +98,8 @@ export class ServerConnection extends Connection {
     stream.state |= State.LOCAL_END
     if ((stream.state & State.REMOTE_END) !== 0) this.remove(stream)
     else this.answered.push(stream)
+    // Who lets us finish our work may also cancel some of it.
+    this.resets.forgive(1)
   }
 
   protected onStreamClosed(): void {

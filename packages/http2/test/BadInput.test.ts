@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ErrorCode } from "../src/ErrorCode.ts"
+import { HeaderBlock } from "../src/HeaderBlock.ts"
 import * as F from "./support/Frames.ts"
 import { Wire } from "./support/Wire.ts"
 
@@ -234,6 +235,20 @@ describe("abuse", () => {
       assert.match(F.show(wire.frames()).at(-1)!, new RegExp(calm))
     })
   }
+
+  it("lets a slow reader open its window as often as it needs, but not byte by byte", () => {
+    for (const [step, closes] of [
+      [512, false],
+      [1, true]
+    ] as const) {
+      const wire = Wire.server({ maxIdleFrames: 50 })
+      wire.open([4, 0])
+      wire.send(whole)
+      wire.exchanges[0]?.stream?.respond(HeaderBlock.make([[":status", "200"]]), new Uint8Array(100_000), undefined)
+      for (let i = 0; i < 150; i++) wire.send(F.windowUpdate(1, step))
+      assert.strictEqual(wire.connection.closed, closes)
+    }
+  })
 
   it("ends a header block that does not end", () => {
     for (const options of [{ maxContinuations: 5 }, { maxHeaderListSize: 40 }]) {

@@ -30,7 +30,11 @@ export class AbuseCounter {
     this.count = 1
   }
 
-  /** Something useful happened. */
+  /** Something useful happened, worth so many events. */
+  forgive(events: number): void {
+    this.count = Math.max(0, this.count - events)
+  }
+
   clear(): void {
     this.count = 0
   }

@@ -19,6 +19,7 @@ export interface InboundOwner {
   readonly peer: Settings
   readonly limits: Limits
   readonly output: Output
+  readonly sender: { progress: number }
   find(id: number): Stream | undefined
   /** No stream of that id has ever been opened. */
   isIdle(id: number): boolean
@@ -132,7 +133,7 @@ export class Inbound implements FrameHandler {
         return
     }
     // The rest says nothing about requests; only so many in a row are read.
-    this.idleFrames.add()
+    this.countIdle()
     switch (type) {
       case Frame.SETTINGS:
         this.onSettings(flags, id, source, start, end)
@@ -155,6 +156,16 @@ export class Inbound implements FrameHandler {
       case Frame.PUSH_PROMISE:
         throw protocolError(this.owner.isClient ? "push is disabled" : "PUSH_PROMISE from a client")
     }
+  }
+
+  /** A frame without content. Every 64 bytes that we have sent excuse one: a reader of large bodies sends many, one that opens its window by a byte is no reader. */
+  private countIdle(): void {
+    const { sender } = this.owner
+    if (sender.progress >= 64) {
+      this.idleFrames.forgive(sender.progress >>> 6)
+      sender.progress = 0
+    }
+    this.idleFrames.add()
   }
 
   private acceptData(stream: Stream, length: number, payload: number): void {
@@ -225,7 +236,7 @@ export class Inbound implements FrameHandler {
 
   private onWindowUpdate(id: number, source: Uint8Array, start: number, end: number): void {
     if (end - start !== 4) throw sizeError("WINDOW_UPDATE of a wrong size")
-    this.idleFrames.add()
+    this.countIdle()
     const increment = Frame.uint32(source, start) & Frame.MAX_31
     const stream = id === 0 ? undefined : this.owner.find(id)
     if (id !== 0 && stream === undefined) {

@@ -32,6 +32,8 @@ export class Sender {
   /** Bytes that we may send on the connection. */
   window = 65_535
   blocked = false
+  /** Bytes of DATA sent since the receiving half last looked: what excuses the peer's WINDOW_UPDATE and PING frames. */
+  progress = 0
   private readonly owner: SenderOwner
   private readonly duplex: Duplex
   private readonly peer: Settings
@@ -239,6 +241,7 @@ export class Sender {
   private writeData(stream: Stream, chunk: Uint8Array, isLast: boolean): void {
     const { length } = chunk
     this.window -= length
+    this.progress += length
     stream.sendWindow -= length
     this.output.frame(length, Frame.DATA, isLast ? Frame.END_STREAM : 0, stream.id)
     this.output.bytes(chunk, 0, length)
@@ -249,6 +252,7 @@ export class Sender {
   private writeQueued(stream: Stream, length: number): void {
     const isLast = length === stream.queued && (stream.state & State.ENDING) !== 0 && stream.trailerBlock === undefined
     this.window -= length
+    this.progress += length
     stream.sendWindow -= length
     stream.queued -= length
     this.output.frame(length, Frame.DATA, isLast ? Frame.END_STREAM : 0, stream.id)

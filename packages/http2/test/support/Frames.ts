@@ -28,7 +28,7 @@ export const settings = (...entries: ReadonlyArray<readonly [id: number, value: 
     Type.SETTINGS,
     0,
     0,
-    entries.flatMap(([id, value]) => [id >>> 8, id & 255, ...uint32(value)])
+    entries.flatMap(([id, value]) => [id >>> 8, id & 255].concat(uint32(value)))
   )
 
 export const SETTINGS_ACK = frame(Type.SETTINGS, Type.ACK, 0)
