@@ -23,13 +23,16 @@ type Out<M> = M extends { output: infer O extends DescMessage } ? O : never
 /** The failures of method `K` as the contract declares them. */
 export type ErrorOf<Errs extends Errors, K> =
   | KratosError
-  | (Errs extends ReadonlyArray<ReasonClass<infer E>>
-      ? E
+  | (Errs extends ReadonlyArray<infer Class>
+      ? Instance<Class>
       : K extends keyof Errs
-        ? Errs[K] extends ReadonlyArray<ReasonClass<infer E>>
-          ? E
+        ? Errs[K] extends ReadonlyArray<infer Class>
+          ? Instance<Class>
           : never
         : never)
+
+/** Distributes, so that a contract without reasons adds nothing. */
+type Instance<Class> = Class extends ReasonClass<infer E> ? E : never
 
 /** What a caller sees of a method: plain objects in, messages out, typed errors. */
 export type CallerMethod<M, E> = M extends { methodKind: "unary" }

@@ -80,16 +80,9 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
       if (head instanceof KratosError.KratosError) return resume(Effect.fail(head))
       let body: Uint8Array | undefined
       if (call.message !== undefined) {
-        try {
-          body =
-            options.compression === undefined
-              ? options.input.encodeFramed(call.message)
-              : GrpcMessage.frame(options.input.encode(call.message), options.compression)
-        } catch (cause) {
-          return resume(
-            Effect.fail(KratosError.badRequest("CODEC", `the request is not a valid ${options.desc.input.typeName}`, { cause }))
-          )
-        }
+        const encoded = encode(options, call.message)
+        if (encoded instanceof KratosError.KratosError) return resume(Effect.fail(encoded))
+        body = encoded
       }
       const running = new Running(options, call, resume, retries > 0 ? () => attempt(call, deadline, retries - 1, context) : undefined)
       const stream = connection.request(head, running.exchange, body, call.requests === undefined)
@@ -114,6 +107,15 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
   })
 }
 
+/** A message with its prefix; 400 when it is not what its type says. */
+const encode = ({ compression, desc, input }: Options, message: object): Uint8Array | KratosError.KratosError => {
+  try {
+    return compression === undefined ? input.encodeFramed(message) : GrpcMessage.frame(input.encode(message), compression)
+  } catch (cause) {
+    return KratosError.badRequest("CODEC", `the request is not a valid ${desc.input.typeName}`, { cause })
+  }
+}
+
 /** One try of a call: hears of its reply and completes the effect. */
 class Running implements Receiver {
   readonly output: MessageCodec
@@ -128,6 +130,7 @@ class Running implements Receiver {
   private reply: Message | undefined = undefined
   private surplus = false
   private sender: Fiber.Fiber<void, unknown> | undefined = undefined
+  private full = false
   private drained: (() => void) | undefined = undefined
 
   constructor(
@@ -179,6 +182,7 @@ class Running implements Receiver {
   }
 
   onDrain(): void {
+    this.full = false
     this.drained?.()
   }
 
@@ -196,13 +200,19 @@ class Running implements Receiver {
   /** Sends the messages of a streamed request, as fast as the wire takes them. */
   send(requests: Stream.Stream<object, unknown>, context: Context.Context<never>): void {
     const stream = this.exchange.stream!
-    const write = (messages: ReadonlyArray<object>): Effect.Effect<void, unknown> =>
+    const write = (messages: ReadonlyArray<object>, from = 0): Effect.Effect<void, unknown> =>
       Effect.suspend(() => {
-        let more = true
-        for (const message of messages) more = stream.data(this.encode(message), false)
-        return more || stream.closed ? Effect.void : this.drain
+        for (let i = from; i < messages.length && !stream.closed; i++) {
+          const bytes = this.encode(messages[i]!)
+          if (bytes instanceof KratosError.KratosError) return Effect.fail(bytes)
+          if (stream.data(bytes, false)) continue
+          // the rest of a large batch waits unencoded
+          this.full = true
+          return Effect.andThen(this.drain, write(messages, i + 1))
+        }
+        return Effect.void
       })
-    this.sender = Effect.runForkWith(context)(Stream.runForEachArray(requests, write))
+    this.sender = Effect.runForkWith(context)(Stream.runForEachArray(requests, (messages) => write(messages)))
     this.sender.addObserver((exit) => {
       if (Exit.isSuccess(exit)) stream.data(EMPTY, true)
       else if (this.sender !== undefined) {
@@ -214,15 +224,16 @@ class Running implements Receiver {
   }
 
   private readonly drain: Effect.Effect<void> = Effect.callback((resume) => {
+    // the fiber may have yielded since the stream was found full
+    if (!this.full) return resume(Effect.void)
     this.drained = () => {
       this.drained = undefined
       resume(Effect.void)
     }
   })
 
-  private encode(message: object): Uint8Array {
-    const { compression, input } = this.options
-    return compression === undefined ? input.encodeFramed(message) : GrpcMessage.frame(input.encode(message), compression)
+  private encode(message: object): Uint8Array | KratosError.KratosError {
+    return encode(this.options, message)
   }
 
   private finish(effect: Effect.Effect<Message | void, unknown>): void {

@@ -144,6 +144,7 @@ class Exchange implements StreamListener {
   private started = false
   private headSent = false
   private cancel: (() => void) | undefined = undefined
+  private full = false
   private drained: (() => void) | undefined = undefined
 
   constructor(stream: H2Stream, plan: Plan, operation: Operation, peer: Peer) {
@@ -173,12 +174,14 @@ class Exchange implements StreamListener {
   }
 
   onAbort(): void {
+    // first: a handler that waits for a request or for the wire is interrupted there, and sees no failure
+    this.cancel?.()
     this.requests?.end(Exit.fail(GrpcError.cancelled("the client cancelled the call")))
     this.drained?.()
-    this.cancel?.()
   }
 
   onDrain(): void {
+    this.full = false
     this.drained?.()
   }
 
@@ -261,7 +264,7 @@ class Exchange implements StreamListener {
   // ---- replies
 
   /** Sink of the streaming kinds. */
-  write = (replies: ReadonlyArray<Reply>): Effect.Effect<void, KratosError.KratosError> =>
+  write = (replies: ReadonlyArray<Reply>, from = 0): Effect.Effect<void, KratosError.KratosError> =>
     Effect.suspend(() => {
       if (this.stream.closed) return Effect.interrupt
       if (!this.headSent) {
@@ -270,22 +273,24 @@ class Exchange implements StreamListener {
         this.headSent = true
         this.stream.headers(head, false)
       }
-      let more = true
-      for (const bytes of this.encodeAll(replies)) more = this.stream.data(bytes, false)
-      return more ? Effect.void : this.drain
+      for (let i = from; i < replies.length; i++) {
+        if (this.stream.data(this.encode(replies[i]!), false)) continue
+        // the rest of a large batch waits unencoded
+        this.full = true
+        return Effect.andThen(this.drain, this.write(replies, i + 1))
+      }
+      return Effect.void
     })
 
   private readonly drain: Effect.Effect<void> = Effect.callback((resume) => {
     if (this.stream.closed) return resume(Effect.interrupt)
+    // the fiber may have yielded since the stream was found full
+    if (!this.full) return resume(Effect.void)
     this.drained = () => {
       this.drained = undefined
       resume(Effect.void)
     }
-  });
-
-  private *encodeAll(replies: ReadonlyArray<Reply>): Iterable<Uint8Array> {
-    for (const reply of replies) yield this.encode(reply)
-  }
+  })
 
   private encode(reply: Reply): Uint8Array {
     return this.plan.encoding === undefined
@@ -302,11 +307,9 @@ class Exchange implements StreamListener {
     return this.plan.head.extend(fields)
   }
 
-  private trailers(): Fields {
+  private trailers(): Fields | KratosError.KratosError {
     const metadata = this.call.trailersIfAny
-    if (metadata === undefined || metadata.size === 0) return []
-    const fields = HeaderFields.fromMetadata(metadata)
-    return fields instanceof KratosError.KratosError ? [] : fields
+    return metadata === undefined || metadata.size === 0 ? [] : HeaderFields.fromMetadata(metadata)
   }
 
   private end(exit: Ended): void {
@@ -315,6 +318,7 @@ class Exchange implements StreamListener {
     this.requests?.close()
     if (Exit.isFailure(exit)) return this.fail(KratosError.fromCause(exit.cause))
     const trailers = this.trailers()
+    if (trailers instanceof KratosError.KratosError) return this.fail(trailers)
     const last = trailers.length === 0 ? OK : OK.extend(trailers)
     if (this.headSent) return this.stream.trailers(last)
     const head = this.head()
@@ -335,7 +339,8 @@ class Exchange implements StreamListener {
   }
 
   private fail(error: KratosError.KratosError): void {
-    const trailers = this.trailers()
+    const own = this.trailers()
+    const trailers = own instanceof KratosError.KratosError ? [] : own
     if (this.headSent) return this.stream.trailers(HeaderBlock.make([...trailers, ...GrpcStatus.toFields(error)], { reuse: false }))
     const metadata = this.call.replyIfAny
     const fields = metadata === undefined ? [] : HeaderFields.fromMetadata(metadata)

@@ -1,0 +1,4 @@
+import { suite } from "./CallLaws.ts"
+import { memory } from "./Harness.ts"
+
+suite(memory)

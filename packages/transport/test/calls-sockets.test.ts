@@ -1,0 +1,4 @@
+import { suite } from "./CallLaws.ts"
+import { sockets } from "./Harness.ts"
+
+suite(sockets)
