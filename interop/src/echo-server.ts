@@ -1,4 +1,9 @@
-/** Our server of `test.v1.Echo`, for the peers' clients: gRPC, REST and health on one port. Prints {"port":N} and ends with its standard input. */
+/**
+ * Our server for the peers' clients: `test.v1.Echo` and the greeter of the example, gRPC, REST and health on one port.
+ * Prints {"port":N} and ends with its standard input.
+ */
+import { Greeter } from "@effect-kratos/example-helloworld/src/gen/helloworld/v1/greeter_effect.ts"
+import { GreeterLive } from "@effect-kratos/example-helloworld/src/GreeterLive.ts"
 import * as Server from "@effect-kratos/transport/Server"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
@@ -17,8 +22,8 @@ const Announce = Layer.effectDiscard(
 )
 
 const Main = Announce.pipe(
-  Layer.provide(Server.layer({ services: [Echo], host: "127.0.0.1", port: 0 })),
-  Layer.provide(EchoLive),
+  Layer.provide(Server.layer({ services: [Echo, Greeter], host: "127.0.0.1", port: 0 })),
+  Layer.provide([EchoLive, GreeterLive]),
   Layer.provide(Interrupted.layer)
 )
 
