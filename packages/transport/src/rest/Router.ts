@@ -206,8 +206,8 @@ class Trie<A> {
     }
     const route = node.boundRest?.get(this.verb) ?? node.rest?.get(this.verb)
     if (route !== undefined) {
-      // none left: the rest is empty, and a variable that ends with it ends where the path does
-      this.starts[depth] = position > this.end ? this.end : position
+      // behind the end when none is left: the rest is empty
+      this.starts[depth] = position
       this.ends[depth] = this.end
     }
     return route

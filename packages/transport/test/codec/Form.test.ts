@@ -73,6 +73,25 @@ describe("Form", () => {
     assert.strictEqual(write(wide({ far: "x", nested: { name: "n" } }), new Set(["nested"])), "far=x")
   })
 
+  it("keeps paths of a mask that camel case would lose", () => {
+    for (const path of ["a_1", "a__b", "_a", "plain", "two_words"]) {
+      const value = create(WideSchema, { mask: { paths: [path] } })
+      const back = Result.getOrThrow(Form.codec.decode(WideSchema, Result.getOrThrow(Form.codec.encode(WideSchema, value))))
+      assert.deepStrictEqual(back.mask?.paths, [path])
+    }
+    assert.strictEqual(write(create(WideSchema, { mask: { paths: ["two_words", "a_1"] } })), "mask=twoWords%2Ca_1")
+  })
+
+  it("ends at 100 levels, in both directions", () => {
+    const chain = (levels: number) => {
+      let nested = create(Wide_NestedSchema, { name: "end" })
+      for (let level = 1; level < levels; level++) nested = create(Wide_NestedSchema, { child: nested })
+      return Form.codec.encode(WideSchema, create(WideSchema, { nested }))
+    }
+    assert.strictEqual(Result.getOrThrow(Result.flip(chain(100))).code, 500)
+    assert.isTrue(Result.isSuccess(Form.codec.decode(WideSchema, Result.getOrThrow(chain(99)))))
+  })
+
   it("refuses messages that hold themselves", () => {
     const nested = create(Wide_NestedSchema, { name: "n" })
     nested.child = nested

@@ -1,11 +1,24 @@
-import { create, equals, fromJsonString, toJsonString, type DescMessage } from "@bufbuild/protobuf"
-import { TimestampSchema } from "@bufbuild/protobuf/wkt"
+import { create, createFileRegistry, equals, fromJsonString, toJsonString, type DescMessage } from "@bufbuild/protobuf"
+import {
+  FieldDescriptorProto_Label,
+  FieldDescriptorProto_Type,
+  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema
+} from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
+import * as Codec from "../../src/codec/Codec.ts"
 import * as Json from "../../src/codec/Json.ts"
 import * as JsonWriter from "../../src/codec/JsonWriter.ts"
-import { HttpBodySchema } from "../../src/gen/google/api/httpbody_pb.ts"
-import { ListWideReplySchema, TagsRequestSchema, UpdateWideReplySchema, Wide_NestedSchema, WideSchema } from "../gen/test/v1/rest_pb.ts"
+import {
+  IdReplySchema,
+  IdRequestSchema,
+  ListWideReplySchema,
+  TagsRequestSchema,
+  UpdateWideReplySchema,
+  Wide_NestedSchema,
+  WideSchema
+} from "../gen/test/v1/rest_pb.ts"
 import { message, random } from "./randomMessage.ts"
 
 const textOf = (bytes: Result.Result<Uint8Array, unknown>) => new TextDecoder().decode(Result.getOrThrow(bytes))
@@ -55,10 +68,49 @@ describe("JsonWriter", () => {
     }
   })
 
-  it("refuses a message of another type", () => {
+  it("refuses a message of another type, even one of the same fields", () => {
     // on purpose: what a handler in JavaScript could return
-    const foreign = create(TimestampSchema) as never
-    assert.isTrue(Result.isFailure(Json.json.encode(TagsRequestSchema, foreign)))
+    const foreign = create(IdRequestSchema, { id: "a" }) as never
+    assert.isTrue(Result.isFailure(Json.json.encode(IdReplySchema, foreign)))
+  })
+
+  it("leaves names and presence that a plain walk gets wrong to protobuf-es", () => {
+    const string = (name: string, number: number, jsonName: string, label = FieldDescriptorProto_Label.OPTIONAL) => ({
+      name,
+      number,
+      jsonName,
+      label,
+      type: FieldDescriptorProto_Type.STRING
+    })
+    const file = (syntax: string, message: string, field: ReadonlyArray<ReturnType<typeof string>>) =>
+      create(FileDescriptorProtoSchema, { name: `${message}.proto`, syntax, messageType: [{ name: message, field: [...field] }] })
+    const registry = createFileRegistry(
+      create(FileDescriptorSetSchema, {
+        file: [
+          file("proto3", "Numbers", [string("b", 1, "b"), string("a", 2, "1")]),
+          file("proto3", "Proto", [string("a", 1, "__proto__")]),
+          file("proto2", "Required", [string("a", 1, "a", FieldDescriptorProto_Label.REQUIRED)]),
+          file("proto2", "Optional", [string("a", 1, "a")])
+        ]
+      })
+    )
+    const write = JsonWriter.make({ alwaysEmitImplicit: true }).message
+    for (const name of ["Numbers", "Proto", "Required", "Optional"]) {
+      const schema = registry.getMessage(name)!
+      for (const init of [{ a: "x", b: "y" }, {}]) {
+        const value = create(schema, init as never)
+        const outcome = (encode: () => string) => Result.try({ try: encode, catch: () => "refused" })
+        assert.deepStrictEqual(
+          outcome(() => write(schema)(value)),
+          outcome(() => toJsonString(schema, value, { alwaysEmitImplicit: true })),
+          `${name} ${JSON.stringify(init)}`
+        )
+      }
+    }
+    assert.strictEqual(
+      write(registry.getMessage("Numbers")!)(create(registry.getMessage("Numbers")!, { a: "x", b: "y" } as never)),
+      '{"1":"x","b":"y"}'
+    )
   })
 })
 
@@ -112,11 +164,14 @@ describe("Json", () => {
     assert.isTrue(equals(TagsRequestSchema, target, create(TagsRequestSchema, { id: "kept", tags: ["x"] })))
   })
 
-  it("repeats only a little of the input in errors", () => {
-    const error = Result.getOrThrow(
-      Result.flip(Json.json.decode(HttpBodySchema, new TextEncoder().encode(`{"contentType":[${'"x",'.repeat(500)}1]}`)))
-    )
+  it("repeats only a little of the input in errors, and nothing of the runtime's", () => {
+    const key = "k".repeat(5_000)
+    const error = Result.getOrThrow(Result.flip(Json.json.decode(IdReplySchema, new TextEncoder().encode(`{"${key}":1,"${key}":2}`))))
     assert.strictEqual(error.reason, "CODEC")
     assert.isBelow(error.message.length, 250)
+    const internal = Codec.decoding("body", () => {
+      throw new TypeError("Cannot read properties of undefined (reading 'secret')")
+    })
+    assert.strictEqual(Result.getOrThrow(Result.flip(internal)).message, "body")
   })
 })
