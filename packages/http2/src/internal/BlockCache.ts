@@ -3,6 +3,8 @@ import type { Headers } from "../Headers.ts"
 /** Blocks longer than this are not worth their memory. */
 export const MAX_LENGTH = 512
 const SLOTS = 64
+/** After so many misses in a row only one block in eight is looked up: hashing blocks that never repeat costs as much as it could save. */
+const PATIENCE = 32
 
 interface Entry {
   readonly bytes: Uint8Array
@@ -19,12 +21,25 @@ export class BlockCache {
   /** Hash of the last block that asked for the slot. */
   private readonly candidates = new Int32Array(SLOTS)
   private recent: Entry | undefined = undefined
+  private misses = 0
+
+  /** Whether it is worth while to ask for the next block. */
+  get isPromising(): boolean {
+    return this.misses < PATIENCE || (this.misses++ & 7) === 0
+  }
 
   find(source: Uint8Array, start: number, end: number, version: number): Headers | undefined {
     const recent = this.recent
-    if (recent !== undefined && recent.version === version && same(recent.bytes, source, start, end)) return recent.headers
+    if (recent !== undefined && recent.version === version && same(recent.bytes, source, start, end)) {
+      this.misses = 0
+      return recent.headers
+    }
     const entry = this.entries[hash(source, start, end) & (SLOTS - 1)]
-    if (entry === undefined || entry.version !== version || !same(entry.bytes, source, start, end)) return undefined
+    if (entry === undefined || entry.version !== version || !same(entry.bytes, source, start, end)) {
+      this.misses++
+      return undefined
+    }
+    this.misses = 0
     this.recent = entry
     return entry.headers
   }

@@ -61,12 +61,13 @@ export class HpackDecoder {
   /** Throws a `ConnectionError` when the block is not HPACK. */
   decode(source: Uint8Array, start: number, end: number): Headers {
     const version = this.table.version
-    const cacheable = end - start <= BlockCache.MAX_LENGTH && !this.mustResize
-    if (cacheable && !this.changing) {
+    const cacheable = end - start <= BlockCache.MAX_LENGTH && !this.mustResize && !this.changing && this.cache.isPromising
+    if (cacheable) {
       const found = this.cache.find(source, start, end, version)
       if (found !== undefined) return found
     }
     const headers = this.resolve(this.scan(source, start, end))
+    // Where every block changes the table there is nothing to remember.
     this.changing = this.table.version !== version
     if (cacheable && !this.changing) this.cache.offer(source, start, end, version, headers)
     return headers
@@ -74,7 +75,7 @@ export class HpackDecoder {
 
   /** First pass. Returns the number of instructions. */
   private scan(source: Uint8Array, start: number, end: number): number {
-    const room = (end - start) * 2
+    const room = (end - start) * 2 + 2
     if (scratch.text.length < room) scratch.text = Buffer.allocUnsafeSlow(Math.max(1024, room))
     let count = 0
     let resizes = 0
@@ -188,11 +189,10 @@ export class HpackDecoder {
         const entry = transitions[(state << 8) | source[i]!]!
         flags |= entry
         state = entry & Huffman.NEXT_BITS
-        const symbols = (entry >>> 24) & 3
-        if (symbols > 0) {
-          text[at++] = entry >>> 8
-          if (symbols > 1) text[at++] = entry >>> 16
-        }
+        // Both symbols are written whether they are there or not: a branch would be guessed wrong half of the time.
+        text[at] = entry >>> 8
+        text[at + 1] = entry >>> 16
+        at += (entry >>> 24) & 3
       }
       if ((flags & Huffman.FAIL) !== 0 || accepting[state] === 0) throw failure("bad Huffman code")
     } else {
