@@ -6,6 +6,8 @@ import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { Grpc, grpcCode, TypeId } from "@effect-kratos/core/error/Status"
 import * as Metadata from "@effect-kratos/core/Metadata"
 import type { Channels } from "@effect-kratos/transport/Channels"
+import { Health as HealthDesc, HealthCheckResponse_ServingStatus } from "@effect-kratos/transport/gen/grpc/health/v1/health_pb"
+import * as Service from "@effect-kratos/transport/Service"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -21,6 +23,7 @@ import type { Case } from "./cases.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
 import type { EchoReply } from "./gen/test/v1/echo_pb.ts"
 import { askInterrupted } from "./EchoLive.ts"
+import * as Unlisted from "./Unlisted.ts"
 
 /** What a case sends and sees beside the messages. */
 interface Metadatas {
@@ -161,6 +164,8 @@ const compressed = (target: string) => Layer.fresh(Echo.client(target, { compres
 
 const compressible = new TextEncoder().encode("compressible ".repeat(10_000))
 
+class Health extends Service.make<Health>()(HealthDesc, { errors: [] }) {}
+
 type Check = Effect.Effect<void, unknown, Echo | Channels>
 
 /** All cases, by name; a text says why our client cannot judge one. */
@@ -241,7 +246,17 @@ export const cases = (target: string): Record<Case, Check | string> => ({
     yield* hasCode(yield* Effect.flip(unary({ payload: pattern(5 << 20) })), Grpc.RESOURCE_EXHAUSTED)
     yield* same(yield* unary({ text: "still there" }), "still there")
   }),
-  "unknown-method": "a generated client has no method that its contract lacks",
-  "unknown-service": "a generated client has no service that its contract lacks",
-  health: "the health client is not generated here; the peers' clients check ours"
+  "unknown-method": Effect.flatMap(Effect.flip(Unlisted.method(target)), (error) => hasCode(error, Grpc.UNIMPLEMENTED)),
+  "unknown-service": Effect.flatMap(Effect.flip(Unlisted.service(target)), (error) => hasCode(error, Grpc.UNIMPLEMENTED)),
+  health: Effect.provide(
+    Effect.gen(function* () {
+      const health = yield* Health
+      for (const service of ["", "test.v1.Echo"]) {
+        const { status } = yield* health.check({ service })
+        yield* check(() => assert.equal(status, HealthCheckResponse_ServingStatus.SERVING))
+      }
+      yield* hasCode(yield* Effect.flip(health.check({ service: "test.v1.Nope" })), Grpc.NOT_FOUND)
+    }),
+    Layer.fresh(Health.client(target))
+  )
 })
