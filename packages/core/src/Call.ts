@@ -21,11 +21,22 @@ export interface Method {
   readonly kind: Kind
 }
 
+/** Who the other end of a call has proved to be by its certificate. */
+export interface PeerIdentity {
+  readonly commonName: string
+  /** Subject alternative names with their kind: `DNS:example.org`, `URI:spiffe://…`. */
+  readonly names: ReadonlyArray<string>
+  /** SHA-256 of the certificate, in hexadecimal pairs with colons. */
+  readonly fingerprint: string
+}
+
 export interface CallShape extends Method {
   /** `grpc`, `http`, … : the wire this call came or goes by. */
   readonly transport: string
   /** Address of the other end, `host:port`; empty when it is not known (yet). */
   readonly peer: string
+  /** Server: the client's identity, when it showed a certificate that the server trusts. */
+  readonly identity?: PeerIdentity | undefined
   /** Server: the address it came in at; client: the target as configured. */
   readonly endpoint: string
   /** REST: the path template that matched. */

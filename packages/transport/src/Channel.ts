@@ -13,7 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import * as GrpcError from "./grpc/GrpcError.ts"
-import { type Address, format, Network, type NetworkShape } from "./Network.ts"
+import { type Address, type ConnectOptions, Network, type NetworkShape, text } from "./Network.ts"
 
 /** The nodes of a target: the current list first, then every change. */
 export type Nodes = Stream.Stream<ReadonlyArray<Address>, KratosError.KratosError>
@@ -27,9 +27,13 @@ export interface Channel {
   readonly connection: Effect.Effect<Connection, KratosError.KratosError>
 }
 
+type Tls = ConnectOptions["tls"]
+
 /** One connection as calls see it. */
 export interface Connection {
   readonly address: string
+  readonly authority: string
+  readonly scheme: "http" | "https"
   readonly usable: () => boolean
   /** Opens a stream; undefined when the connection takes no more at present. */
   readonly request: (block: HeaderBlock, listener: StreamListener, body: Uint8Array | undefined, endStream: boolean) => H2Stream | undefined
@@ -40,7 +44,8 @@ export interface Connection {
 export const make = Effect.fnUntraced(function* (
   target: string,
   nodes: Nodes,
-  timers: DeadlineTimers
+  timers: DeadlineTimers,
+  tls?: Tls
 ): Effect.fn.Return<Channel, never, Scope.Scope> {
   const network = yield* Network
   const resolved = yield* Deferred.make<void>()
@@ -52,8 +57,8 @@ export const make = Effect.fnUntraced(function* (
     const old = new Map(known.map((node) => [node.address, node]))
     const fresh = new Map<string, Node>()
     for (const address of addresses) {
-      const key = format(address.host, address.port)
-      if (!fresh.has(key)) fresh.set(key, old.get(key) ?? new Node(key, address, network))
+      const key = text(address)
+      if (!fresh.has(key)) fresh.set(key, old.get(key) ?? new Node(key, address, tls, network))
     }
     known = [...fresh.values()]
     for (const node of old.values()) if (!fresh.has(node.address)) node.retire()
@@ -109,12 +114,12 @@ class Node {
   private connecting: Deferred.Deferred<Connection, KratosError.KratosError> | undefined = undefined
   private engine: ClientConnection.ClientConnection | undefined = undefined
   private retired = false
-  private readonly to: Address
+  private readonly to: ConnectOptions
   private readonly network: NetworkShape
 
-  constructor(key: string, to: Address, network: NetworkShape) {
+  constructor(key: string, to: Address, tls: Tls, network: NetworkShape) {
     this.address = key
-    this.to = to
+    this.to = { ...to, tls }
     this.network = network
   }
 
@@ -156,6 +161,9 @@ class Node {
         const usable = () => !engine.closed && !engine.closing
         this.current = {
           address: this.address,
+          // a path is no authority
+          authority: this.to.path === undefined ? this.address : "localhost",
+          scheme: this.to.tls === undefined ? "http" : "https",
           usable,
           request: (block, listener, body, endStream) => engine.request(block, listener, body, endStream),
           available: Effect.callback((resume) => {

@@ -16,25 +16,29 @@ import * as Channel from "./Channel.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
 import type { Address } from "./Network.ts"
 import * as Target from "./Target.ts"
+import * as Tls from "./Tls.ts"
 
 export class Channels extends Context.Service<
   Channels,
   {
-    /** The channel of a target; the same for equal targets. A target that cannot be parsed gives a channel whose calls fail. */
-    readonly get: (target: string) => Effect.Effect<Channel.Channel>
+    /**
+     * The channel of a target; the same for equal targets and the same TLS options. A target that cannot be parsed, or certificates that cannot be read,
+     * give a channel whose calls fail.
+     */
+    readonly get: (target: string, tls?: Tls.ClientOptions) => Effect.Effect<Channel.Channel>
   }
 >()("@effect-kratos/transport/Channels") {}
 
 /** Channels that resolve `discovery:///` through `Discovery`. */
 export const layer: Layer.Layer<Channels, never, Discovery> = Layer.effect(
   Channels,
-  Effect.flatMap(Discovery, (discovery) => make((target) => resolve(Target.parse(target), discovery)))
+  Effect.flatMap(Discovery, (discovery) => make((target, secure) => resolve(target, secure, discovery)))
 )
 
 /** Channels without a registry: `direct:///` and plain addresses only. */
 export const layerDirect: Layer.Layer<Channels> = Layer.effect(
   Channels,
-  Effect.suspend(() => make((target) => resolve(Target.parse(target), undefined)))
+  Effect.suspend(() => make((target, secure) => resolve(target, secure, undefined)))
 )
 
 /** Channels that lead every target to one address: for tests, whose clients then name their real targets. */
@@ -44,18 +48,31 @@ export const layerTo = (address: Address): Layer.Layer<Channels> =>
     make(() => nodes([address]))
   )
 
-const make = Effect.fnUntraced(function* (resolve: (target: string) => Channel.Nodes) {
+const make = Effect.fnUntraced(function* (resolve: (target: Target.Target, secure: boolean) => Channel.Nodes) {
   const scope = yield* Effect.scope
   const timers = yield* DeadlineTimers.make
-  const channels = new Map<string, Channel.Channel>()
+  const channels = new Map<Tls.ClientOptions | undefined, Map<string, Channel.Channel>>()
+  const open = Effect.fnUntraced(function* (text: string, tls: Tls.ClientOptions | undefined) {
+    const target = Target.parse(text)
+    const secure = tls !== undefined || (target._tag === "Direct" && target.secure)
+    const source = secure ? yield* Effect.result(Tls.load(tls ?? {})) : undefined
+    if (source?._tag === "Failure") {
+      return yield* Channel.make(
+        text,
+        Stream.fail(KratosError.serviceUnavailable("TLS", source.failure.message, { cause: source.failure })),
+        timers
+      )
+    }
+    return yield* Channel.make(text, resolve(target, secure), timers, source && { source: source.success, serverName: tls?.serverName })
+  })
   return Channels.of({
-    get: (target) =>
+    get: (target, tls) =>
       Effect.suspend(() => {
-        const known = channels.get(target)
+        const known = channels.get(tls)?.get(target)
         if (known !== undefined) return Effect.succeed(known)
-        return Channel.make(target, resolve(target), timers).pipe(
+        return open(target, tls).pipe(
           Scope.provide(scope),
-          Effect.tap((channel) => Effect.sync(() => channels.set(target, channel)))
+          Effect.tap((channel) => Effect.sync(() => channels.set(tls, (channels.get(tls) ?? new Map()).set(target, channel))))
         )
       })
   })
@@ -63,7 +80,7 @@ const make = Effect.fnUntraced(function* (resolve: (target: string) => Channel.N
 
 const nodes = (addresses: ReadonlyArray<Address>): Channel.Nodes => Stream.succeed(addresses)
 
-const resolve = (target: Target.Target, discovery: Discovery["Service"] | undefined): Channel.Nodes => {
+const resolve = (target: Target.Target, secure: boolean, discovery: Discovery["Service"] | undefined): Channel.Nodes => {
   switch (target._tag) {
     case "Direct":
       return nodes(target.addresses)
@@ -77,19 +94,19 @@ const resolve = (target: Target.Target, discovery: Discovery["Service"] | undefi
               `discovery:///${target.name} needs Channels.layer with a Discovery; Channels.layerDirect has none`
             )
           )
-        : watch(target.name, discovery)
+        : watch(target.name, secure ? "grpcs" : "grpc", discovery)
   }
 }
 
 /** The gRPC endpoints of a service, as they change. A registry that fails is asked again a second later; what was known stays. */
-const watch = (name: string, discovery: Discovery["Service"]): Channel.Nodes =>
+const watch = (name: string, scheme: Endpoint.Scheme, discovery: Discovery["Service"]): Channel.Nodes =>
   discovery.watch(name).pipe(
     Stream.tapError((error) => Effect.logWarning(`discovery of ${name} failed, trying again`, error)),
     Stream.retry(Schedule.spaced("1 second")),
     Stream.mapError((cause) => KratosError.serviceUnavailable("NODE_NOT_FOUND", `discovery of ${name} failed`, { cause })), // the schedule does not end
     Stream.map((instances) =>
       instances.flatMap(({ endpoints }) => {
-        const endpoint = endpoints.map(Endpoint.parse).find((parsed) => Option.isSome(parsed) && parsed.value.scheme === "grpc")
+        const endpoint = endpoints.map(Endpoint.parse).find((parsed) => Option.isSome(parsed) && parsed.value.scheme === scheme)
         return endpoint === undefined || Option.isNone(endpoint) ? [] : [endpoint.value]
       })
     )

@@ -16,6 +16,7 @@ import type { Channel } from "./Channel.ts"
 import { Channels } from "./Channels.ts"
 import * as Invocation from "./grpc/Invocation.ts"
 import * as MessageCodec from "./MessageCodec.ts"
+import type * as Tls from "./Tls.ts"
 import * as Outgoing from "./Outgoing.ts"
 import { type Errors, errorsOf } from "./Errors.ts"
 
@@ -26,6 +27,8 @@ export interface Options<R = never> {
   readonly maxMessageBytes?: number | undefined
   /** Compresses request messages. Default: not. */
   readonly compression?: "gzip" | "deflate" | undefined
+  /** Speaks TLS; `discovery:///` then takes the instances' secure endpoints. Give the same object to clients that shall share connections. */
+  readonly tls?: Tls.ClientOptions | undefined
 }
 
 /** The methods of a service by local name, for `Service.make` to type. */
@@ -37,7 +40,7 @@ export const make = <R>(
 ): Effect.Effect<Readonly<Record<string, unknown>>, never, Channels | R> =>
   Effect.gen(function* () {
     const channels = yield* Channels
-    const channel = yield* channels.get(target)
+    const channel = yield* channels.get(target, options.tls)
     const context = yield* Effect.context<R>()
     return Object.fromEntries(
       descriptor.methods.map((method) => [method.localName, compile(method, errorsOf(errors, method.localName), channel, context, options)])

@@ -15,6 +15,8 @@ import * as Http1 from "./http/Http1.ts"
 import { Http2Exchange } from "./http/Http2Exchange.ts"
 import type { Handler } from "./http/HttpExchange.ts"
 import { type Accepted, type Address, format, Network } from "./Network.ts"
+import type { Origin } from "./Origin.ts"
+import * as Tls from "./Tls.ts"
 import type { ListenError } from "./NetworkError.ts"
 
 export interface Handlers {
@@ -22,7 +24,12 @@ export interface Handlers {
   readonly http: Handler
 }
 
-export interface Options extends Address {
+export interface Options {
+  readonly host: string
+  readonly port: number
+  /** Path of a Unix socket to listen on besides. */
+  readonly unix?: string | undefined
+  readonly tls?: Tls.ServerOptions | undefined
   /** How long calls in flight may go on after the scope has closed. Default 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
   readonly http2?: Http2Options | undefined
@@ -36,17 +43,16 @@ const FIRST_BYTES = 10_000
 export const serve = Effect.fnUntraced(function* (
   handlers: Handlers,
   options: Options
-): Effect.fn.Return<Address, ListenError, Scope.Scope> {
+): Effect.fn.Return<Address, ListenError | Tls.TlsError, Scope.Scope> {
   const network = yield* Network
   const silent = new Set<Duplex>()
   const open = new Set<Duplex>()
   const http2 = new Set<ServerConnection.ServerConnection>()
   const empty = yield* Latch.make(true)
   let endpoint = ""
-  let http1: Http1.Http1 | undefined
+  const http1 = Http1.make(handlers.http, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000 })
 
-  const serveHttp2 = (duplex: Duplex, peer: string, preface: Uint8Array): void => {
-    const origin: GrpcServer.Peer = { address: peer, endpoint }
+  const serveHttp2 = (duplex: Duplex, origin: Origin, preface: Uint8Array | undefined): void => {
     const connection = ServerConnection.make(duplex, {
       ...options.http2,
       preface,
@@ -61,18 +67,21 @@ export const serve = Effect.fnUntraced(function* (
     http2.add(connection)
   }
 
-  const accept = ({ duplex, peer }: Accepted): void => {
+  const accept = ({ duplex, peer, tls }: Accepted): void => {
+    const origin: Origin = { address: peer, endpoint, identity: tls?.identity }
     open.add(duplex)
     empty.closeUnsafe()
     duplex.once("close", () => {
       open.delete(duplex)
       if (open.size === 0) empty.openUnsafe()
     })
+    // Only a client that asked for HTTP/2 by name gets it without proof; one that asked for nothing may still begin with the preface.
+    if (tls?.protocol === "h2") return serveHttp2(duplex, origin, undefined)
     sniff(duplex, silent, options.timers, (first, isHttp2) => {
-      if (isHttp2) serveHttp2(duplex, peer, first)
+      if (isHttp2) serveHttp2(duplex, origin, first)
       else {
         duplex.unshift(first)
-        http1!.accept(duplex, peer)
+        http1.accept(duplex, origin)
       }
     })
   }
@@ -82,17 +91,18 @@ export const serve = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       for (const duplex of silent) duplex.destroy()
       for (const connection of http2) connection.shutdown()
-      http1?.shutdown()
+      http1.shutdown()
       yield* empty.await.pipe(Effect.timeoutOrElse({ duration: options.drainTimeout ?? "10 seconds", orElse: () => Effect.void }))
       if (open.size > 0) yield* Effect.logWarning(`closing ${open.size} connections that did not end within the drain timeout`)
-      http1?.destroy()
+      http1.destroy()
       for (const duplex of open) duplex.destroy()
     })
   )
-  // Connections that come before `listen` returns wait in the backlog: nothing is accepted in this tick.
-  const address = yield* network.listen(options, accept)
-  endpoint = `http://${format(address.host, address.port)}`
-  http1 = Http1.make(handlers.http, { endpoint, maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000 })
+  const tls = options.tls === undefined ? undefined : { source: yield* Tls.load(options.tls), clientAuth: options.tls.clientAuth ?? "none" }
+  const address = yield* network.listen({ host: options.host, port: options.port, tls }, accept)
+  endpoint = `${tls === undefined ? "http" : "https"}://${format(address.host, address.port)}`
+  // A Unix socket is guarded by the file system, not by TLS.
+  if (options.unix !== undefined) yield* network.listen({ host: "localhost", port: 0, path: options.unix }, accept)
   return address
 })
 

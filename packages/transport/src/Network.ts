@@ -7,71 +7,129 @@ import { Reference } from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { PeerIdentity } from "@effect-kratos/core/Call"
 import * as net from "node:net"
 import { Duplex, duplexPair } from "node:stream"
+import * as tls from "node:tls"
 import * as NetworkError from "./NetworkError.ts"
+import * as Tls from "./Tls.ts"
 
 export interface Address {
   readonly host: string
   readonly port: number
+  /** A Unix socket, in place of host and port. */
+  readonly path?: string | undefined
 }
 
 /** A connection, with the address of its other end as `host:port`. */
 export interface Accepted {
   readonly duplex: Duplex
   readonly peer: string
+  /** What TLS has settled; undefined in clear text. */
+  readonly tls?: { readonly protocol: string | undefined; readonly identity: PeerIdentity | undefined } | undefined
+}
+
+export interface ListenOptions extends Address {
+  readonly tls?: { readonly source: Tls.Source; readonly clientAuth: "none" | "request" | "require" } | undefined
+}
+
+export interface ConnectOptions extends Address {
+  readonly tls?: { readonly source: Tls.Source; readonly serverName: string | undefined } | undefined
 }
 
 export interface NetworkShape {
   /** Listens until the scope closes; port 0 takes a free one. The returned address is the one that was bound. */
   readonly listen: (
-    address: Address,
+    options: ListenOptions,
     onConnection: (accepted: Accepted) => void
   ) => Effect.Effect<Address, NetworkError.ListenError, Scope.Scope>
-  /** Connects; the caller owns the duplex. */
-  readonly connect: (address: Address) => Effect.Effect<Duplex, NetworkError.ConnectError>
+  /** Connects, TLS handshake included; the caller owns the duplex. */
+  readonly connect: (options: ConnectOptions) => Effect.Effect<Duplex, NetworkError.ConnectError>
 }
 
-const listen: NetworkShape["listen"] = (address, onConnection) =>
+/** Time for a TLS handshake, in milliseconds. */
+const HANDSHAKE = 10_000
+/** What we speak, best first. */
+const PROTOCOLS = ["h2", "http/1.1"]
+
+const listen: NetworkShape["listen"] = (options, onConnection) =>
   Effect.acquireRelease(
     Effect.callback<net.Server, NetworkError.ListenError>((resume) => {
-      const server = net.createServer({ noDelay: true }, (socket) =>
-        onConnection({ duplex: socket, peer: format(socket.remoteAddress ?? "", socket.remotePort ?? 0) })
-      )
+      const server = options.tls === undefined ? listenPlain(onConnection) : listenTls(options.tls, onConnection)
+      const where = text(options)
       server.once("error", (cause) =>
         resume(
-          Effect.fail(
-            new NetworkError.ListenError({ ...address, message: `cannot listen on ${format(address.host, address.port)}`, cause })
-          )
+          Effect.fail(new NetworkError.ListenError({ host: options.host, port: options.port, message: `cannot listen on ${where}`, cause }))
         )
       )
-      server.listen(address.port, address.host, () => resume(Effect.succeed(server)))
+      const listening = () => resume(Effect.succeed(server))
+      if (options.path === undefined) server.listen(options.port, options.host, listening)
+      else server.listen(options.path, listening)
     }),
     // Connections that were accepted are the server's to drain; `close` only stops accepting.
     (server) => Effect.sync(() => void server.close())
   ).pipe(
     Effect.map((server) => {
       const bound = server.address()
-      return { host: address.host, port: typeof bound === "object" && bound !== null ? bound.port : address.port }
+      return { host: options.host, port: typeof bound === "object" && bound !== null ? bound.port : options.port }
     })
   )
 
-const connect: NetworkShape["connect"] = (address) =>
+const listenPlain = (onConnection: (accepted: Accepted) => void): net.Server =>
+  net.createServer({ noDelay: true }, (socket) => onConnection({ duplex: socket, peer: peerOf(socket) }))
+
+const listenTls = ({ clientAuth, source }: NonNullable<ListenOptions["tls"]>, onConnection: (accepted: Accepted) => void): net.Server => {
+  const server = tls.createServer(
+    {
+      ...source.current(),
+      ALPNProtocols: PROTOCOLS,
+      handshakeTimeout: HANDSHAKE,
+      noDelay: true,
+      requestCert: clientAuth !== "none",
+      rejectUnauthorized: clientAuth === "require"
+    },
+    (socket) =>
+      onConnection({
+        duplex: socket,
+        peer: peerOf(socket),
+        tls: { protocol: socket.alpnProtocol === false ? undefined : (socket.alpnProtocol ?? undefined), identity: Tls.identityOf(socket) }
+      })
+  )
+  // a handshake that fails concerns only its own connection, which Node has closed
+  server.on("tlsClientError", () => {})
+  source.onChange((material) => server.setSecureContext(material))
+  return server
+}
+
+const peerOf = (socket: net.Socket): string =>
+  socket.remoteAddress === undefined ? "unix" : format(socket.remoteAddress, socket.remotePort ?? 0)
+
+const connect: NetworkShape["connect"] = (options) =>
   Effect.callback((resume) => {
-    const socket = net.connect({ host: address.host, port: address.port, noDelay: true, autoSelectFamily: true })
-    const onError = (cause: Error) =>
-      resume(
-        Effect.fail(
-          new NetworkError.ConnectError({ ...address, message: `cannot connect to ${format(address.host, address.port)}`, cause })
-        )
-      )
-    socket.once("error", onError)
-    socket.once("connect", () => {
-      socket.removeListener("error", onError)
+    const { host, path, port } = options
+    const to = path === undefined ? { host, port, noDelay: true, autoSelectFamily: true } : { path }
+    const serverName = options.tls?.serverName ?? (net.isIP(host) === 0 ? host : undefined)
+    const socket =
+      options.tls === undefined
+        ? net.connect(to)
+        : tls.connect({
+            ...to,
+            ...options.tls.source.current(),
+            ...(serverName === undefined ? undefined : { servername: serverName }),
+            ALPNProtocols: ["h2"]
+          })
+    const fail = (cause: Error) =>
+      resume(Effect.fail(new NetworkError.ConnectError({ host, port, message: `cannot connect to ${text(options)}`, cause })))
+    socket.once("error", fail)
+    socket.once(options.tls === undefined ? "connect" : "secureConnect", () => {
+      socket.removeListener("error", fail)
       resume(Effect.succeed(socket))
     })
     return Effect.sync(() => void socket.destroy())
   })
+
+/** The address as text: `host:port`, or the path of a Unix socket. */
+export const text = (address: Address): string => address.path ?? format(address.host, address.port)
 
 /** `host:port`, with IPv6 addresses in brackets. */
 export const format = (host: string, port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
@@ -87,7 +145,7 @@ export const makeMemory = (): NetworkShape => {
   return {
     listen: (address, onConnection) => {
       const bound = { host: address.host, port: address.port === 0 ? ++ports : address.port }
-      const key = format(bound.host, bound.port)
+      const key = address.path ?? format(bound.host, bound.port)
       return Effect.acquireRelease(
         Effect.suspend(() => {
           if (listeners.has(key))
@@ -100,10 +158,17 @@ export const makeMemory = (): NetworkShape => {
     },
     connect: (address) =>
       Effect.suspend(() => {
-        const key = format(address.host, address.port)
+        const key = text(address)
         const accept = listeners.get(key)
         if (accept === undefined)
-          return Effect.fail(new NetworkError.ConnectError({ ...address, message: `nothing listens on ${key}`, cause: undefined }))
+          return Effect.fail(
+            new NetworkError.ConnectError({
+              host: address.host,
+              port: address.port,
+              message: `nothing listens on ${key}`,
+              cause: undefined
+            })
+          )
         const [client, server] = duplexPair()
         accept({ duplex: server, peer: `memory:${++ports}` })
         return Effect.succeed(client)

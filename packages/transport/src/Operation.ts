@@ -5,7 +5,7 @@
  */
 import type { DescMethod, Message } from "@bufbuild/protobuf"
 import * as Aspect from "@effect-kratos/core/Aspect"
-import { Call, type CallShape, type Kind, type Method } from "@effect-kratos/core/Call"
+import { Call, type CallShape, type Kind, type Method, type PeerIdentity } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Metadata from "@effect-kratos/core/Metadata"
@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import type { Origin } from "./Origin.ts"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import type { Handler, Implementation, Reply } from "./Implementation.ts"
 
@@ -33,6 +34,7 @@ export class Incoming implements CallShape, Method {
   readonly kind: Kind
   readonly peer: string
   readonly endpoint: string
+  readonly identity: PeerIdentity | undefined
   readonly pathTemplate: string | undefined
   readonly deadline: Deadline.Deadline | undefined
   message: unknown = undefined
@@ -49,8 +51,7 @@ export class Incoming implements CallShape, Method {
   constructor(
     transport: string,
     operation: Operation,
-    peer: string,
-    endpoint: string,
+    origin: Origin,
     deadline: Deadline.Deadline | undefined,
     readMetadata: () => Metadata.MutableMetadata,
     pathTemplate?: string
@@ -60,8 +61,9 @@ export class Incoming implements CallShape, Method {
     this.service = operation.method.service
     this.method = operation.method.method
     this.kind = operation.method.kind
-    this.peer = peer
-    this.endpoint = endpoint
+    this.peer = origin.address
+    this.endpoint = origin.endpoint
+    this.identity = origin.identity
     this.pathTemplate = pathTemplate
     this.deadline = deadline
     this.readMetadata = readMetadata
@@ -188,7 +190,10 @@ const detach = (
 
 /** 504 that says which hop, whose deadline. */
 export const deadlineExceeded = (call: CallShape): KratosError.KratosError =>
-  KratosError.gatewayTimeout(Deadline.reason, `deadline exceeded: ${call.operation} (${call.side}) was not done when its caller's deadline passed`)
+  KratosError.gatewayTimeout(
+    Deadline.reason,
+    `deadline exceeded: ${call.operation} (${call.side}) was not done when its caller's deadline passed`
+  )
 
 const body = (handler: Handler): Effect.Effect<Reply | void, unknown> => {
   switch (handler.kind) {

@@ -26,6 +26,8 @@ import * as Listener from "./Listener.ts"
 import * as MessageCodec from "./MessageCodec.ts"
 import type { Address } from "./Network.ts"
 import type { ListenError } from "./NetworkError.ts"
+import type * as Tls from "./Tls.ts"
+import type { TlsError } from "./Tls.ts"
 import * as Operation from "./Operation.ts"
 import * as RestServer from "./rest/Server.ts"
 import type { RestRuleError } from "./rest/RestRuleError.ts"
@@ -53,6 +55,10 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly drainTimeout?: Duration.Input | undefined
   /** Serve `grpc.health.v1.Health`, `/livez` and `/readyz`. Default true. */
   readonly health?: boolean | undefined
+  /** Speaks TLS on the port: HTTP/2 and HTTP/1.1 by ALPN, clients' certificates on request. */
+  readonly tls?: Tls.ServerOptions | undefined
+  /** Path of a Unix socket to listen on besides the port, in clear text. */
+  readonly unix?: string | undefined
   /** Limits of the HTTP/2 engine. */
   readonly http2?: Http2Options | undefined
 }
@@ -72,7 +78,7 @@ export const layer = <const Services extends ReadonlyArray<Service.Any>, AspectR
   options: Options<Services, AspectR, RoutesE, RoutesR>
 ): Layer.Layer<
   Server | Lifecycle,
-  ListenError | RestRuleError | HttpRouter.Request.Without<RoutesE>,
+  ListenError | TlsError | RestRuleError | HttpRouter.Request.Without<RoutesE>,
   Service.Tags<Services> | AspectR | Exclude<HttpRouter.Request.Without<RoutesR>, HttpRouter.HttpRouter | Scope.Scope>
 > =>
   // `make` reads the services from the context by their keys; the signature above says which they are
@@ -123,9 +129,16 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     if (routes !== undefined) return routes(exchange)
     RestServer.respondError(exchange, HttpError.notFound(exchange.target))
   }
-  const address = yield* Listener.serve({ grpc, http }, { host, port, drainTimeout: options.drainTimeout, http2: options.http2, timers })
+  const address = yield* Listener.serve(
+    { grpc, http },
+    { host, port, unix: options.unix, tls: options.tls, drainTimeout: options.drainTimeout, http2: options.http2, timers }
+  )
   const advertised = options.advertise ?? HostAddress.advertised(host)
-  const endpoints = [Endpoint.make("http", advertised, address.port), Endpoint.make("grpc", advertised, address.port)]
+  const secure = options.tls !== undefined
+  const endpoints = [
+    Endpoint.make(secure ? "https" : "http", advertised, address.port),
+    Endpoint.make(secure ? "grpcs" : "grpc", advertised, address.port)
+  ]
   for (const endpoint of endpoints) yield* lifecycle.announce(endpoint)
   return Server.of({ address, endpoints })
 })

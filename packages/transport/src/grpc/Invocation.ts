@@ -76,7 +76,7 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
     context: Context.Context<never>
   ): Effect.Effect<Message | void, unknown> =>
     Effect.callback((resume) => {
-      const head = heads(connection.address, call, deadline === undefined ? undefined : deadline - channel.timers.now())
+      const head = heads(connection, call, deadline === undefined ? undefined : deadline - channel.timers.now())
       if (head instanceof KratosError.KratosError) return resume(Effect.fail(head))
       let body: Uint8Array | undefined
       if (call.message !== undefined) {
@@ -258,26 +258,26 @@ const exceeded = (call: Outgoing): KratosError.KratosError =>
     }
   )
 
-type Heads = (authority: string, call: Outgoing, timeout: number | undefined) => HeaderBlock | KratosError.KratosError
+type Heads = (connection: Connection, call: Outgoing, timeout: number | undefined) => HeaderBlock | KratosError.KratosError
 
 /** Request heads of a method: one a node, to which a call adds its timeout and metadata. */
 const makeHeads = ({ compression, desc }: Options): Heads => {
-  const made = new Map<string, HeaderBlock>()
-  return (authority, call, timeout) => {
-    let head = made.get(authority)
+  const made = new WeakMap<Connection, HeaderBlock>()
+  return (connection, call, timeout) => {
+    let head = made.get(connection)
     if (head === undefined) {
       head = HeaderBlock.make([
         [":method", "POST"],
-        [":scheme", "http"],
+        [":scheme", connection.scheme],
         [":path", `/${desc.parent.typeName}/${desc.name}`],
-        [":authority", authority],
+        [":authority", connection.authority],
         ["content-type", "application/grpc"],
         ["te", "trailers"],
         ["user-agent", "grpc-effect-kratos"],
         ["grpc-accept-encoding", Compression.ACCEPTED],
         ...(compression === undefined ? [] : [["grpc-encoding", compression] as const])
       ])
-      made.set(authority, head)
+      made.set(connection, head)
     }
     if (timeout === undefined && call.request.size === 0) return head
     const metadata = HeaderFields.fromMetadata(call.request)

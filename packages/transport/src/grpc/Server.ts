@@ -14,6 +14,7 @@ import * as HeaderFields from "../HeaderFields.ts"
 import type { Reply } from "../Implementation.ts"
 import { type Ended, Incoming, type Operation } from "../Operation.ts"
 import { MessageQueue } from "../MessageQueue.ts"
+import type { Origin } from "../Origin.ts"
 import * as Compression from "./Compression.ts"
 import * as GrpcError from "./GrpcError.ts"
 import * as GrpcMessage from "./Message.ts"
@@ -29,12 +30,6 @@ export interface GrpcServer {
   readonly maxMessageBytes: number
   /** Reports what the caller must not see. */
   readonly report: (message: string, cause: unknown) => void
-}
-
-/** The connection a stream came in on. */
-export interface Peer {
-  readonly address: string
-  readonly endpoint: string
 }
 
 /** What follows from a header block alone. */
@@ -70,14 +65,14 @@ export const isGrpc = (contentType: string | undefined): boolean =>
   (contentType.length === 16 || contentType[16] === "+" || contentType[16] === ";")
 
 /** Takes a stream whose content type is gRPC's. */
-export const accept = (server: GrpcServer, stream: H2Stream, headers: Headers, endStream: boolean, peer: Peer): StreamListener => {
+export const accept = (server: GrpcServer, stream: H2Stream, headers: Headers, endStream: boolean, origin: Origin): StreamListener => {
   let plan = headers.memo as Plan | undefined // only this module and its siblings write memos, per protocol
   if (plan === undefined || plan.server !== server) headers.memo = plan = makePlan(server, headers)
   if (plan.operation === undefined) {
     stream.headers(errorBlock(plan, plan.error!), true)
     return ignore
   }
-  const exchange = new Exchange(stream, plan, plan.operation, peer)
+  const exchange = new Exchange(stream, plan, plan.operation, origin)
   stream.listener = exchange
   exchange.begin(endStream)
   return exchange
@@ -147,12 +142,12 @@ class Exchange implements StreamListener {
   private full = false
   private drained: (() => void) | undefined = undefined
 
-  constructor(stream: H2Stream, plan: Plan, operation: Operation, peer: Peer) {
+  constructor(stream: H2Stream, plan: Plan, operation: Operation, origin: Origin) {
     this.stream = stream
     this.plan = plan
     this.operation = operation
     const deadline = plan.timeout === undefined ? undefined : plan.server.now() + plan.timeout
-    this.call = new Incoming("grpc", operation, peer.address, peer.endpoint, deadline, () => HeaderFields.toMetadata(plan.fields))
+    this.call = new Incoming("grpc", operation, origin, deadline, () => HeaderFields.toMetadata(plan.fields))
     const kind = operation.method.kind
     if (kind === "server_streaming" || kind === "bidi_streaming") this.call.sink = this
   }

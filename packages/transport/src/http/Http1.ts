@@ -2,11 +2,11 @@
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import * as http from "node:http"
 import type { Duplex } from "node:stream"
+import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
-import { EMPTY, type Handler, type HttpExchange } from "./HttpExchange.ts"
+import { type BodyReader, EMPTY, type Handler, type HttpExchange } from "./HttpExchange.ts"
 
 export interface Options {
-  readonly endpoint: string
   /** Largest header section, in bytes. */
   readonly maxHeaderBytes: number
   /** How long a client may take to send its head, in milliseconds. */
@@ -16,15 +16,16 @@ export interface Options {
 
 export interface Http1 {
   /** Serves a connection; `first` are the bytes that were read from it. */
-  readonly accept: (duplex: Duplex, peer: string) => void
+  readonly accept: (duplex: Duplex, origin: Origin) => void
   /** Connections are closed when their reply is out, idle ones at once. */
   readonly shutdown: () => void
   readonly destroy: () => void
   readonly server: http.Server
 }
 
-const Peer: unique symbol = Symbol("peer")
-type WithPeer = { [Peer]?: string }
+const OriginId: unique symbol = Symbol("origin")
+type WithOrigin = { [OriginId]?: Origin }
+const unknown: Origin = { address: "", endpoint: "", identity: undefined }
 
 /** The request of an exchange, for code that needs Node's own objects. */
 export interface NodeExchange extends HttpExchange {
@@ -46,7 +47,7 @@ export const make = (handler: Handler, options: Options): Http1 => {
     },
     (request, response) => {
       if (closing) response.shouldKeepAlive = false
-      handler(new Http1Exchange(request, response, options.endpoint))
+      handler(new Http1Exchange(request, response))
     }
   )
   // Node keeps its list of connections, and with it the timeouts and the close of idle ones, from this event on.
@@ -63,8 +64,8 @@ export const make = (handler: Handler, options: Options): Http1 => {
   })
   return {
     server,
-    accept: (duplex, peer) => {
-      ;(duplex as WithPeer)[Peer] = peer
+    accept: (duplex, origin) => {
+      ;(duplex as WithOrigin)[OriginId] = origin
       server.emit("connection", duplex)
     },
     shutdown: () => {
@@ -76,17 +77,19 @@ export const make = (handler: Handler, options: Options): Http1 => {
   }
 }
 
+/** How many bytes of a body may wait for `consumed`. */
+const WINDOW = 65_536
+
 class Http1Exchange implements NodeExchange {
   readonly version = 1
   readonly nodeRequest: http.IncomingMessage
   readonly nodeResponse: http.ServerResponse
-  readonly endpoint: string
   private responded = false
+  private window = WINDOW
 
-  constructor(request: http.IncomingMessage, response: http.ServerResponse, endpoint: string) {
+  constructor(request: http.IncomingMessage, response: http.ServerResponse) {
     this.nodeRequest = request
     this.nodeResponse = response
-    this.endpoint = endpoint
   }
 
   get method(): string {
@@ -101,8 +104,8 @@ class Http1Exchange implements NodeExchange {
   get authority(): string {
     return this.nodeRequest.headers.host ?? ""
   }
-  get peer(): string {
-    return (this.nodeRequest.socket as WithPeer)[Peer] ?? ""
+  get origin(): Origin {
+    return (this.nodeRequest.socket as WithOrigin)[OriginId] ?? unknown
   }
   get fields(): ReadonlyArray<string> {
     return this.nodeRequest.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))
@@ -148,8 +151,56 @@ class Http1Exchange implements NodeExchange {
     this.nodeResponse.writeHead(status, flat)
     if (body.length === 0 || this.method === "HEAD") this.nodeResponse.end()
     // Node joins a string to the head and writes once; bytes go out as a second buffer
-    else if (body.length <= 16_384) this.nodeResponse.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1"), "latin1")
+    else if (body.length <= 16_384)
+      this.nodeResponse.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1"), "latin1")
     else this.nodeResponse.end(body)
+  }
+
+  readStream(reader: BodyReader): void {
+    const request = this.nodeRequest
+    request.on("data", (chunk: Buffer) => {
+      this.window -= chunk.length
+      if (this.window <= 0) request.pause()
+      reader.onData(chunk)
+    })
+    request.once("end", reader.onEnd)
+  }
+
+  consumed(bytes: number): void {
+    const full = this.window <= 0
+    this.window += bytes
+    if (full && this.window > 0) this.nodeRequest.resume()
+  }
+
+  start(status: number, fields: ReadonlyArray<readonly [string, string]>): void {
+    const response = this.nodeResponse
+    if (this.responded || response.headersSent || response.destroyed) return
+    response.writeHead(status, fields.flat())
+    queueMicrotask(() => {
+      if (!response.destroyed && !response.writableEnded) response.flushHeaders()
+    })
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.responded || this.nodeResponse.destroyed || chunk.length === 0 || this.nodeResponse.write(chunk)
+  }
+
+  whenDrained(listener: () => void): void {
+    this.nodeResponse.on("drain", listener)
+  }
+
+  finish(last: Uint8Array): void {
+    if (this.responded || this.nodeResponse.destroyed) return
+    this.responded = true
+    this.nodeResponse.end(last)
+  }
+
+  reset(): void {
+    this.nodeResponse.destroy()
+  }
+
+  addFields(fields: ReadonlyArray<readonly [string, string]>): void {
+    for (const [name, value] of fields) if (!this.nodeResponse.headersSent) this.nodeResponse.appendHeader(name, value)
   }
 
   whenAborted(listener: () => void): void {

@@ -4,9 +4,9 @@ import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
 import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
 import type { Headers } from "@effect-kratos/http2/Headers"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
-import type { Peer } from "../grpc/Server.ts"
+import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
-import { EMPTY, type HttpExchange } from "./HttpExchange.ts"
+import { type BodyReader, EMPTY, type HttpExchange } from "./HttpExchange.ts"
 
 export class Http2Exchange implements HttpExchange, StreamListener {
   readonly version = 2
@@ -15,8 +15,7 @@ export class Http2Exchange implements HttpExchange, StreamListener {
   readonly scheme: string
   readonly authority: string
   readonly fields: ReadonlyArray<string>
-  readonly peer: string
-  readonly endpoint: string
+  readonly origin: Origin
   private readonly stream: H2Stream
   private readonly headers: Headers
   private chunks: Array<Uint8Array> = []
@@ -25,8 +24,10 @@ export class Http2Exchange implements HttpExchange, StreamListener {
   private reading: { readonly maxBytes: number; readonly done: (body: Uint8Array | KratosError) => void } | undefined = undefined
   private aborted: (() => void) | undefined = undefined
   private drained: (() => void) | undefined = undefined
+  private reader: BodyReader | undefined = undefined
+  private added: ReadonlyArray<readonly [string, string]> = []
 
-  constructor(stream: H2Stream, headers: Headers, endStream: boolean, peer: Peer) {
+  constructor(stream: H2Stream, headers: Headers, endStream: boolean, origin: Origin) {
     this.stream = stream
     this.headers = headers
     this.ended = endStream
@@ -35,8 +36,7 @@ export class Http2Exchange implements HttpExchange, StreamListener {
     this.scheme = headers.scheme
     this.authority = headers.authority
     this.fields = headers.fields
-    this.peer = peer.address
-    this.endpoint = peer.endpoint
+    this.origin = origin
   }
 
   header(name: string): string | undefined {
@@ -52,7 +52,7 @@ export class Http2Exchange implements HttpExchange, StreamListener {
   respond(status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array): void {
     if (this.stream.closed) return
     this.aborted = undefined
-    const head = HeaderBlock.make([[":status", String(status)], ...fields], { reuse: false })
+    const head = this.head(status, fields)
     if (body.length === 0 || this.method === "HEAD") this.stream.headers(head, true)
     else this.stream.respond(head, body, undefined)
   }
@@ -61,7 +61,7 @@ export class Http2Exchange implements HttpExchange, StreamListener {
   respondStream(status: number, fields: ReadonlyArray<readonly [string, string]>, body: ReadableStream<Uint8Array> | null): void {
     if (body === null || this.method === "HEAD") return this.respond(status, fields, EMPTY)
     if (this.stream.closed) return void body.cancel()
-    this.stream.headers(HeaderBlock.make([[":status", String(status)], ...fields], { reuse: false }), false)
+    this.stream.headers(this.head(status, fields), false)
     this.pump(body).catch(() => this.stream.reset(ErrorCode.INTERNAL_ERROR))
   }
 
@@ -71,6 +71,44 @@ export class Http2Exchange implements HttpExchange, StreamListener {
       if (!this.stream.data(chunk, false)) await new Promise<void>((resume) => (this.drained = resume))
     }
     this.stream.data(EMPTY, true)
+  }
+
+  private head(status: number, fields: ReadonlyArray<readonly [string, string]>): HeaderBlock {
+    return HeaderBlock.make([[":status", String(status)], ...fields, ...this.added], { reuse: false })
+  }
+
+  addFields(fields: ReadonlyArray<readonly [string, string]>): void {
+    this.added = [...this.added, ...fields]
+  }
+
+  readStream(reader: BodyReader): void {
+    if (this.ended) return reader.onEnd()
+    this.reader = reader
+  }
+
+  consumed(bytes: number): void {
+    this.stream.consumed(bytes)
+  }
+
+  start(status: number, fields: ReadonlyArray<readonly [string, string]>): void {
+    this.stream.headers(this.head(status, fields), false)
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.stream.data(chunk, false)
+  }
+
+  whenDrained(listener: () => void): void {
+    this.drained = listener
+  }
+
+  finish(last: Uint8Array): void {
+    this.aborted = undefined
+    this.stream.data(last, true)
+  }
+
+  reset(): void {
+    this.stream.reset(ErrorCode.INTERNAL_ERROR)
   }
 
   onDrain(): void {
@@ -83,12 +121,15 @@ export class Http2Exchange implements HttpExchange, StreamListener {
 
   onAbort(): void {
     this.reading = undefined
+    this.reader = undefined
     this.chunks = []
-    this.drained?.()
+    // first: what waits for the wire is interrupted there, and sees no failure
     this.aborted?.()
+    this.drained?.()
   }
 
   onData(data: Uint8Array, endStream: boolean): void {
+    if (this.reader !== undefined) return this.forward(this.reader, data, endStream)
     this.received += data.length
     this.ended = endStream
     // A body that nobody reads, or that is over the limit, is dropped as it comes.
@@ -97,7 +138,16 @@ export class Http2Exchange implements HttpExchange, StreamListener {
     this.progress()
   }
 
+  private forward(reader: BodyReader, data: Uint8Array, endStream: boolean): void {
+    if (data.length > 0) reader.onData(data)
+    if (!endStream) return
+    this.ended = true
+    this.reader = undefined
+    reader.onEnd()
+  }
+
   onTrailers(): void {
+    if (this.reader !== undefined) return this.forward(this.reader, EMPTY, true)
     this.ended = true
     this.progress()
   }

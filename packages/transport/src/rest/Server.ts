@@ -88,8 +88,7 @@ const serve = (
   const call = new Incoming(
     "http",
     operation,
-    exchange.peer,
-    exchange.endpoint,
+    exchange.origin,
     deadline,
     () => HeaderFields.toMetadata(exchange.fields),
     binding.template.source
