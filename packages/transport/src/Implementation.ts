@@ -45,7 +45,8 @@ export const make = (descriptor: DescService, handlers: AnyHandlers, context: Co
 
 /** The implementation behind a service. A mock or a client has none of its own: its methods serve as handlers, which makes a proxy. */
 export const of = (descriptor: DescService, service: object): Implementation => {
-  const own = (service as { [ImplementationId]?: Implementation })[ImplementationId]
+  // asked without reading: a mock answers for every member
+  const own = Object.hasOwn(service, ImplementationId) ? (service as { [ImplementationId]: Implementation })[ImplementationId] : undefined
   // a service value is a record of methods by its tag's type
   return own ?? { handlers: normalise(descriptor, service as AnyHandlers), context: Context.empty() }
 }
