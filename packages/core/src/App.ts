@@ -170,6 +170,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     withdraw
   })
   yield* Scope.addFinalizer(lifecycle.scope, shutdown.release)
+  // a start that fails has a time limit for its way back, too
   yield* Effect.addFinalizer(() => shutdown.begin)
 
   yield* Effect.logDebug(`${title} starts as ${info.id}`)
@@ -182,7 +183,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     if (fault !== undefined) return yield* Effect.orDie(Effect.failCause(fault))
   })
   yield* Scope.addFinalizer(lifecycle.scope, Effect.provideContext(stopped, context))
-  yield* Effect.addFinalizer(() => withdraw)
+  yield* Effect.addFinalizer(() => Effect.andThen(shutdown.begin, withdraw))
 
   yield* lifecycle.advance("serving")
   yield* Effect.logInfo(info.endpoints.length === 0 ? `${title} is ready` : `${title} is ready at ${info.endpoints.join(", ")}`)

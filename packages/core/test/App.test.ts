@@ -148,7 +148,9 @@ describe("App", () => {
     Effect.gen(function* () {
       const ready: Array<string> = []
       const see = (when: string) =>
-        Effect.flatMap(Lifecycle, (lifecycle) => Effect.map(lifecycle.ready, (is) => void ready.push(`${when} ${is}`)))
+        Effect.flatMap(Lifecycle, (lifecycle) =>
+          Effect.map(lifecycle.ready, (is) => void ready.push(`${when} ${is}, ${lifecycle.phaseUnsafe()}`))
+        )
       const seeing = Layer.effect(
         Registrar,
         Effect.map(Effect.context<Lifecycle>(), (context) => ({
@@ -168,12 +170,12 @@ describe("App", () => {
       yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
       yield* settle(fiber)
       assert.deepStrictEqual(ready, [
-        "beforeStart false",
-        "register true",
-        "afterStart true",
-        "beforeStop true",
-        "deregister false",
-        "afterStop false"
+        "beforeStart false, starting",
+        "register true, serving",
+        "afterStart true, serving",
+        "beforeStop true, serving",
+        "deregister false, stopping",
+        "afterStop false, stopped"
       ])
     }).pipe(quiet)
   )
@@ -211,7 +213,10 @@ describe("App", () => {
     it.effect("in the registrar closes the servers, at once", () =>
       Effect.gen(function* () {
         const failing = Layer.succeed(Registrar, { register: () => Effect.fail(broken) })
-        const main = App.layer({ ...options, hooks }).pipe(Layer.provideMerge(server("server", 9000)), Layer.provide(failing))
+        const main = App.layer({ ...options, hooks, deregisterWait: "5 seconds" }).pipe(
+          Layer.provideMerge(server("server", 9000)),
+          Layer.provide(failing)
+        )
         const { fiber, log } = yield* launch(main)
         assert.strictEqual(log.at(-1), "server drains, stopping")
         yield* settle(fiber)
@@ -237,7 +242,9 @@ describe("App", () => {
 
     it.effect("when the registrar hangs, even where it cannot be interrupted", () =>
       Effect.gen(function* () {
-        for (const hangs of [Effect.never, Effect.uninterruptible(Effect.never)]) {
+        let interrupted = 0
+        const interruptible = Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
+        for (const hangs of [interruptible, Effect.uninterruptible(Effect.never)]) {
           const hanging = Layer.succeed(Registrar, { register: () => hangs })
           const main = App.layer({ ...options, registrarTimeout: "3 seconds" }).pipe(
             Layer.provideMerge(server("server", 9000)),
@@ -253,6 +260,21 @@ describe("App", () => {
           assert.strictEqual(error.method, "register")
           assert.instanceOf(error.cause, Cause.TimeoutError)
         }
+        assert.strictEqual(interrupted, 1)
+      }).pipe(quiet)
+    )
+
+    it.effect("that is interrupted interrupts the registrar before anything closes", () =>
+      Effect.gen(function* () {
+        const log: Array<string> = []
+        const hanging = Layer.succeed(Registrar, {
+          register: () => Effect.onInterrupt(Effect.never, () => Effect.provideService(say("interrupted"), Log, log))
+        })
+        const main = App.layer(options).pipe(Layer.provideMerge(server("server", 9000)), Layer.provide(hanging))
+        const fiber = yield* Effect.forkChild(Effect.provideService(Layer.launch(main), Log, log), { startImmediately: true })
+        yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+        yield* settle(fiber)
+        assert.deepStrictEqual(log, ["server up", "interrupted", "server drains, stopping", "server down"])
       }).pipe(quiet)
     )
 

@@ -29,6 +29,14 @@ const slow = (closed: Array<string>, duration: Duration.Input = "10 seconds") =>
     )
   )
 
+/** A server that takes its time to close. */
+const slowServer = Layer.effectDiscard(
+  Effect.andThen(
+    Lifecycle,
+    Effect.addFinalizer(() => Effect.sleep("10 seconds"))
+  )
+).pipe(Layer.provide(Lifecycle.layer))
+
 /** Lets forked fibers start. Also, a test clock that was never adjusted cuts short its first sleep in an interrupted fiber. */
 const started = Effect.andThen(Effect.yieldNow, TestClock.adjust(0))
 
@@ -93,6 +101,17 @@ describe("App and its process", () => {
     }).pipe(quiet)
   )
 
+  it.effect("limits the way back of a failed start", () =>
+    Effect.gen(function* () {
+      const process = FakeProcess.make()
+      const main = App.layer({ ...options, hooks: { beforeStart: Effect.fail("no") } }).pipe(Layer.provideMerge(slowServer))
+      yield* runMain(Layer.launch(main), process)
+      assert.strictEqual(process.timers(), 1)
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([process.timers(), process.exits], [0, [1]])
+    }).pipe(quiet)
+  )
+
   it.effect("leaves the exit code of a failed start alone", () =>
     Effect.gen(function* () {
       const process = FakeProcess.make()
@@ -152,6 +171,42 @@ describe("App and its process", () => {
       assert.deepStrictEqual(process.exits, [1])
       yield* TestClock.adjust("10 seconds")
       yield* Fiber.await(fiber)
+    }).pipe(quiet)
+  )
+
+  it.effect("limits a stop that nobody asked for as well", () =>
+    Effect.gen(function* () {
+      const process = FakeProcess.make()
+      const scope = yield* Scope.make()
+      const hook = Effect.sleep("10 seconds")
+      yield* Layer.buildWithScope(App.layer({ ...options, hooks: { beforeStop: hook } }), scope).pipe(
+        Effect.provideService(Process, process)
+      )
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      assert.strictEqual(process.timers(), 1)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual([process.timers(), process.exits], [0, []])
+    }).pipe(quiet)
+  )
+
+  it.effect("leaves a signal to those who listen to it too, and tells the runner of one that it does not know", () =>
+    Effect.gen(function* () {
+      for (const [signal, heard] of [
+        ["SIGTERM", ["SIGTERM"]],
+        ["SIGINT", ["SIGINT"]],
+        ["SIGQUIT", ["SIGTERM"]]
+      ] as const) {
+        const process = FakeProcess.make()
+        const calls: Array<string> = []
+        for (const one of ["SIGTERM", "SIGINT"]) process.addListener(one, () => calls.push(one))
+        const fiber = yield* Effect.forkChild(Layer.launch(App.layer(options)).pipe(Effect.provideService(Process, process)), {
+          startImmediately: true
+        })
+        process.emit(signal)
+        yield* Fiber.await(fiber)
+        assert.deepStrictEqual(calls, [...heard])
+      }
     }).pipe(quiet)
   )
 

@@ -176,17 +176,16 @@ const make = Effect.fnUntraced(function* (options: Options) {
       Effect.fnUntraced(function* (queue) {
         const folder = yield* directory("watch", name)
         const tell = () => void Queue.offerUnsafe(queue, undefined)
-        const follow = Effect.andThen(
-          fs.makeDirectory(folder, { recursive: true }),
-          fs.watch(folder, { onReady: tell }).pipe(
-            Stream.tap(() => Effect.sync(tell)),
-            // a watcher of a deleted directory stays silent for ever
-            Stream.takeUntilEffect((event) =>
-              event._tag === "Remove" ? Effect.map(fs.exists(folder), (exists) => !exists) : Effect.succeed(false)
-            ),
-            Stream.runDrain
+        const inode = Effect.map(fs.stat(folder), (info) => Option.getOrUndefined(info.ino))
+        const follow = Effect.gen(function* () {
+          yield* fs.makeDirectory(folder, { recursive: true })
+          const watched = yield* inode
+          yield* Effect.raceFirst(
+            Stream.runForEach(fs.watch(folder, { onReady: tell }), () => Effect.sync(tell)),
+            // the watcher of a directory that was deleted, or replaced by another, stays silent for ever
+            Effect.repeat(Effect.delay(inode, poll), { while: (current) => current === watched })
           )
-        )
+        })
         tell()
         yield* Effect.forkScoped(Effect.forever(Effect.delay(Effect.sync(tell), poll)))
         yield* follow.pipe(

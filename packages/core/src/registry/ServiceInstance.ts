@@ -66,7 +66,7 @@ export const equals = (self: ServiceInstance, that: ServiceInstance): boolean =>
   if (self.id !== that.id || self.name !== that.name || self.version !== that.version) return false
   const keys = Object.keys(self.metadata)
   if (keys.length !== Object.keys(that.metadata).length || self.endpoints.length !== that.endpoints.length) return false
-  if (!keys.every((key) => Object.hasOwn(that.metadata, key) && self.metadata[key] === that.metadata[key])) return false
+  if (!keys.every((key) => self.metadata[key] === that.metadata[key])) return false
   const theirs = that.endpoints.toSorted()
   return self.endpoints.toSorted().every((endpoint, i) => endpoint === theirs[i])
 }

@@ -7,15 +7,19 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
+import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import * as RegistryLaws from "./RegistryLaws.ts"
 
 const inTemp = (options: Omit<Directory.Options, "path"> = {}) =>
@@ -42,7 +46,7 @@ const ids = (list: ReadonlyArray<ServiceInstance.ServiceInstance>) => list.map((
 
 /** A process of its own on the directory `root`. */
 const open = Effect.fnUntraced(function* (root: string, options: Omit<Directory.Options, "path"> = {}) {
-  const context = yield* Layer.build(Layer.fresh(Directory.layer({ path: root, ...options })))
+  const context = yield* Layer.build(Layer.fresh(Directory.layer({ path: root, ttl: "1 minute", ...options })))
   const { register } = Context.get(context, Registrar)
   const { get, watch } = Context.get(context, Discovery)
   /** Waits until the list of `name` has exactly these ids. */
@@ -96,7 +100,7 @@ describe("Directory", () => {
 
   test("keeps its own instance alive for longer than the time to live", (fs, root) =>
     Effect.gen(function* () {
-      const a = yield* open(root, { heartbeat: "10 millis", ttl: "1 minute" })
+      const a = yield* open(root, { heartbeat: "10 millis" })
       yield* a.register(instance)
       yield* fs.utimes(`${root}/greeter/1.json`, 1000, 1000)
       const renewed = Stream.fromEffectSchedule(fs.stat(`${root}/greeter/1.json`), everyMoment).pipe(
@@ -108,13 +112,15 @@ describe("Directory", () => {
 
   test("writes its file again when someone deleted it, or the whole directory", (fs, root) =>
     Effect.gen(function* () {
-      const { register, until } = yield* open(root, { heartbeat: "10 millis", poll: "10 millis" })
+      const path = `${root}/registry`
+      const { register, until } = yield* open(path, { heartbeat: "10 millis", poll: "10 millis" })
       yield* register(instance)
-      yield* fs.remove(`${root}/greeter/1.json`)
+      yield* fs.remove(`${path}/greeter/1.json`)
       yield* until("greeter", "1")
-      yield* fs.remove(root, { recursive: true })
+      // gone in one step: deleting file by file would race with the writing
+      yield* fs.rename(path, `${root}/gone`)
       yield* until("greeter", "1")
-      assert.strictEqual(yield* fs.readFileString(`${root}/greeter/1.json`), text)
+      assert.strictEqual(yield* fs.readFileString(`${path}/greeter/1.json`), text)
     }))
 
   test("does not bring its file back after the registration has ended", (fs, root) =>
@@ -128,6 +134,127 @@ describe("Directory", () => {
         assert.deepStrictEqual(yield* fs.readDirectory(`${root}/greeter`), [])
       }
     }))
+
+  test("waits for a write that is under way before it removes the file", (fs, root) =>
+    Effect.gen(function* () {
+      const renaming = yield* Deferred.make<void>()
+      let slow = false
+      let renamed: Promise<void> | undefined
+      // as in a thread pool: once begun, a rename goes on whether anyone waits for it or not
+      const rename = (from: string, to: string) =>
+        Effect.suspend(() => {
+          if (!slow) return fs.rename(from, to)
+          const done = Effect.runPromise(Effect.delay(fs.rename(from, to), "20 millis"))
+          renamed ??= done
+          return Effect.andThen(
+            Deferred.succeed(renaming, undefined),
+            Effect.promise(() => done)
+          )
+        })
+      const { register } = yield* Effect.provideService(open(root, { heartbeat: "1 millis" }), FileSystem.FileSystem, { ...fs, rename })
+      const scope = yield* Scope.make()
+      yield* Scope.provide(register(instance), scope)
+      slow = true
+      yield* fs.remove(`${root}/greeter/1.json`)
+      yield* Deferred.await(renaming)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* fs.readDirectory(`${root}/greeter`), [])
+      yield* Effect.promise(() => renamed!)
+      assert.deepStrictEqual(yield* fs.readDirectory(`${root}/greeter`), [])
+    }))
+
+  test("writes again only what was registered last under an id", (fs, root) =>
+    Effect.gen(function* () {
+      const { register } = yield* open(root, { heartbeat: "1 millis" })
+      yield* register(instance)
+      yield* register({ ...instance, version: "2.0.0" })
+      for (let i = 0; i < 10; i++) {
+        yield* fs.remove(`${root}/greeter/1.json`)
+        const content = yield* Effect.retry(fs.readFileString(`${root}/greeter/1.json`), everyMoment)
+        assert.include(content, "2.0.0")
+      }
+    }))
+
+  test("goes on watching when the directory is replaced by another", (fs, root) =>
+    Effect.gen(function* () {
+      const watched = yield* Queue.unbounded<void>()
+      const watch: FileSystem.FileSystem["watch"] = (path, options) =>
+        fs.watch(path, {
+          ...options,
+          onReady: () => {
+            options?.onReady?.()
+            Queue.offerUnsafe(watched, undefined)
+          }
+        })
+      const path = `${root}/registry`
+      const reader = yield* Effect.provideService(open(path, { poll: "20 millis" }), FileSystem.FileSystem, { ...fs, watch })
+      const watching = yield* Effect.forkChild(Stream.runDrain(reader.watch("greeter")))
+      yield* Queue.take(watched)
+      yield* fs.rename(path, `${root}/gone`)
+      yield* fs.makeDirectory(`${path}/greeter`, { recursive: true })
+      yield* Queue.take(watched)
+      yield* Fiber.interrupt(watching)
+    }))
+
+  test("sees what was registered while the watcher was being set up", (fs, root) =>
+    Effect.gen(function* () {
+      const listed = yield* Deferred.make<void>()
+      const other = yield* open(root)
+      const scope = yield* Effect.scope
+      const watch: FileSystem.FileSystem["watch"] = (path, options) =>
+        Stream.unwrap(
+          Deferred.await(listed).pipe(
+            Effect.andThen(Effect.orDie(Scope.provide(other.register(instance), scope))),
+            Effect.as(fs.watch(path, options))
+          )
+        )
+      const { watch: lists } = yield* Effect.provideService(open(root, { poll: "1 hour" }), FileSystem.FileSystem, { ...fs, watch })
+      const found = yield* lists("greeter").pipe(
+        Stream.tap(() => Deferred.succeed(listed, undefined)),
+        Stream.filter((list) => list.length > 0),
+        Stream.runHead
+      )
+      assert.strictEqual(found._tag, "Some")
+    }))
+
+  test("takes heartbeats for no change", (fs, root) =>
+    Effect.gen(function* () {
+      const beats = yield* Queue.unbounded<void>()
+      const utimes: FileSystem.FileSystem["utimes"] = (...args) => Effect.andThen(fs.utimes(...args), Queue.offer(beats, undefined))
+      const { register, watch } = yield* Effect.provideService(open(root, { heartbeat: "1 millis" }), FileSystem.FileSystem, {
+        ...fs,
+        utimes
+      })
+      yield* register(instance)
+      const seen = yield* Deferred.make<void>()
+      const lists: Array<string> = []
+      const watching = yield* watch("greeter").pipe(
+        Stream.tap((list) =>
+          Effect.andThen(
+            Effect.sync(() => lists.push(ids(list))),
+            Deferred.succeed(seen, undefined)
+          )
+        ),
+        Stream.takeUntil((list) => list.length === 2),
+        Stream.runDrain,
+        Effect.forkChild
+      )
+      yield* Deferred.await(seen)
+      yield* Queue.takeN(beats, 20)
+      yield* register({ ...instance, id: "2" })
+      yield* Fiber.join(watching)
+      assert.deepStrictEqual(lists, ["1", "1,2"])
+    }))
+
+  it.effect("goes by the clock of the program", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { get, register } = yield* open(yield* fs.makeTempDirectoryScoped({ prefix: "registry-" }))
+      yield* TestClock.setTime(4_000_000_000_000)
+      yield* register(instance)
+      assert.strictEqual(ids(yield* get("greeter")), "1")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
 
   test("leaves the file alone when another process has taken the id over", (_fs, root) =>
     Effect.gen(function* () {

@@ -4,6 +4,7 @@
  */
 import { Discovery } from "@effect-kratos/core/registry/Discovery"
 import { Registrar } from "@effect-kratos/core/registry/Registrar"
+import type { RegistryError } from "@effect-kratos/core/registry/RegistryError"
 import * as ServiceInstance from "@effect-kratos/core/registry/ServiceInstance"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -44,9 +45,20 @@ const register = Effect.fnUntraced(function* (instance: ServiceInstance.ServiceI
 /** A watcher: `until` waits for a list that fits, and returns it. */
 const watcher = Effect.fnUntraced(function* (name: string) {
   const discovery = yield* Discovery
-  const lists = yield* Queue.unbounded<Instances>()
-  yield* Effect.forkScoped(Stream.runForEach(discovery.watch(name), (list) => Queue.offer(lists, list)))
-  const until = (fits: (list: Instances) => boolean): Effect.Effect<Instances> =>
+  const lists = yield* Queue.unbounded<Instances, RegistryError>()
+  let last: Instances | undefined
+  const push = (list: Instances) =>
+    Effect.suspend(() => {
+      // every list is a change
+      if (last !== undefined && ServiceInstance.equalLists(last, list)) return Effect.die(new Error(`emitted twice: ${ids(list).join()}`))
+      last = list
+      return Queue.offer(lists, list)
+    })
+  yield* Stream.runForEach(discovery.watch(name), push).pipe(
+    Effect.onError((cause) => Queue.failCause(lists, cause)),
+    Effect.forkScoped
+  )
+  const until = (fits: (list: Instances) => boolean): Effect.Effect<Instances, RegistryError> =>
     Effect.flatMap(Queue.take(lists), (list) => (fits(list) ? Effect.succeed(list) : until(fits)))
   return { first: Queue.take(lists), until }
 })
@@ -136,6 +148,21 @@ export const suite = <E>(name: string, layer: Layer.Layer<Registrar | Discovery,
         const later = yield* register(instance("1", "greeter", "2.0.0"))
         const replaced = yield* until((list) => list[0]?.version === "2.0.0")
         assert.strictEqual(replaced.length, 1)
+        yield* earlier.deregister
+        assert.deepStrictEqual(ids(yield* (yield* Discovery).get("greeter")), ["1"])
+        yield* later.deregister
+        yield* until(has())
+      })
+    )
+
+    law(
+      "keeps an instance that is announced twice until the later scope closes",
+      Effect.gen(function* () {
+        const { until } = yield* watcher("greeter")
+        const same = instance("1")
+        const earlier = yield* register(same)
+        const later = yield* register(same)
+        yield* until(has("1"))
         yield* earlier.deregister
         assert.deepStrictEqual(ids(yield* (yield* Discovery).get("greeter")), ["1"])
         yield* later.deregister
