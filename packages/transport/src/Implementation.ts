@@ -56,7 +56,9 @@ const normalise = (descriptor: DescService, handlers: AnyHandlers): ReadonlyMap<
   for (const method of descriptor.methods) {
     const handler = handlers[method.localName]
     if (typeof handler !== "function") continue
-    const run = isGenerator(handler) ? Effect.fnUntraced(handler.bind(handlers)) : handler.bind(handlers)
+    // a member that a mock has not is a function without methods
+    const bound = Function.prototype.bind.call(handler, handlers) as typeof handler
+    const run = isGenerator(handler) ? Effect.fnUntraced(bound as typeof handler) : bound
     // the kind decides the shape of the handler; Service.Handler checked it when the user wrote it
     normalised.set(method.localName, { kind: method.methodKind, run } as unknown as Handler)
   }

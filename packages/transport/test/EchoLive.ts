@@ -92,19 +92,28 @@ export const EchoLive = Echo.layer({
     const journal = yield* Journal
     const all = yield* tracked(journal, requests).pipe(Stream.runCollect)
     for (const request of all) yield* failure(request)
-    return { text: all.map((request) => request.text).join(","), payload: Buffer.concat(all.map((request) => request.payload)), index: all.length }
+    return {
+      text: all.map((request) => request.text).join(","),
+      payload: Buffer.concat(all.map((request) => request.payload)),
+      index: all.length
+    }
   },
   bidi: (requests) => Stream.unwrap(Effect.map(Journal, (journal) => tracked(journal, Stream.flatMap(requests, many))))
 })
 
 const tracked = <A, E, R>(journal: Journal["Service"], stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
-  Stream.unwrap(Effect.as(Ref.update(journal.open, (n) => n + 1), stream)).pipe(
+  Stream.unwrap(
+    Effect.as(
+      Ref.update(journal.open, (n) => n + 1),
+      stream
+    )
+  ).pipe(
     Stream.onExit((exit) =>
       Effect.gen(function* () {
         yield* Ref.update(journal.open, (n) => n - 1)
         yield* Ref.update(journal.done, (n) => n + 1)
-        if (exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Interrupt")) yield* Ref.update(journal.interrupted, (n) => n + 1)
+        if (exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Interrupt"))
+          yield* Ref.update(journal.interrupted, (n) => n + 1)
       })
     )
   )
-
