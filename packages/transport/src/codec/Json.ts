@@ -3,7 +3,7 @@
  * either name of a field, numbers or strings, and fields that nobody knows are skipped unless told otherwise. Duplicate keys are an error:
  * two readers that disagree on which one counts are an old way around checks.
  */
-import { create, fromJsonString, mergeFromJson, type DescField, type JsonValue, type Message, type Registry } from "@bufbuild/protobuf"
+import { fromJsonString, type DescField, type Message, type Registry } from "@bufbuild/protobuf"
 import * as Codec from "./Codec.ts"
 import * as JsonWriter from "./JsonWriter.ts"
 import * as Utf8 from "./Utf8.ts"
@@ -37,9 +37,7 @@ export const make = (options: Options = {}): Codec.Codec => {
       encode: (field, message) => Codec.encoding(() => Utf8.encode(writer.field(field)(message))),
       decode: (field, message, bytes) =>
         Codec.decoding(what, () => {
-          const target = create(field.parent)
-          mergeFromJson(field.parent, target, wrapped(field, textOf(bytes)), read)
-          move(field, target, message)
+          move(field, fromJsonString(field.parent, wrapped(field, textOf(bytes)), read), message)
         })
     }
   }
@@ -63,7 +61,11 @@ const textOf = (bytes: Uint8Array): string => {
 }
 
 /** The document around the value of one field. */
-const wrapped = (field: DescField, text: string): JsonValue => ({ [field.jsonName]: JSON.parse(text) as JsonValue })
+const wrapped = (field: DescField, text: string): string => {
+  // one whole value, which therefore cannot end the document around it
+  JSON.parse(text)
+  return `{${JSON.stringify(field.jsonName)}:${text}}`
+}
 
 const move = (field: DescField, from: Message, to: Message): void => {
   const member = (field.oneof ?? field).localName

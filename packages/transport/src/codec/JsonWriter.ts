@@ -196,8 +196,7 @@ const isPlain = (schema: DescMessage): boolean =>
   !hasOwnForm(schema) &&
   schema.fields.every(
     (field) =>
-      // such keys change places, or worse, in the object that protobuf-es fills
-      field.jsonName !== "__proto__" &&
+      // such keys come first in the object that protobuf-es fills
       !/^\d/.test(field.jsonName) &&
       // unset required fields are an error
       field.presence !== legacyRequired

@@ -77,11 +77,8 @@ const messageFormatter = (schema: DescMessage, field: DescField): Format | undef
 
 const snakeCase = (path: string): string => path.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
-/** A path that camel case could not lead back to stays as it is. */
-const camelCase = (path: string): string => {
-  const camel = path.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-  return snakeCase(camel) === path ? camel : path
-}
+/** Only what `snakeCase` leads back from: `a_1` stays as it is. */
+const camelCase = (path: string): string => path.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
 const enumParser = (desc: DescEnum): Parse => {
   const isNull = desc.typeName === "google.protobuf.NullValue"
@@ -129,7 +126,8 @@ const uint64: Parse = (text) => {
   return number
 }
 
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+// each digit has one place in it: backtracking stays linear
+const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 const infinite = /^([+-]?)inf(?:inity)?$/i
 
 const float64: Parse = (text) => {

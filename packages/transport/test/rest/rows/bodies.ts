@@ -133,6 +133,8 @@ export const bodies: ReadonlyArray<Row> = [
   binds("PUT /v1/wide/7", "replaceWide", { id: "7", wide: { far: "x" } }, { body: "far=x", type: "application/x-www-form-urlencoded" }),
   binds("PUT /v1/wide/7", "replaceWide", { id: "7" }, { body: "null" }),
   refused("PUT /v1/wide/7", 400, "json", { body: '{"far":"x"},"dryRun":true' }),
+  refused("PUT /v1/wide/7", 400, "duplicate", { body: '{"far":"a","far":"b"}' }),
+  refused("PUT /v1/tags/7", 400, "json", { body: '["a"]}//' }),
   refused("PUT /v1/wide/7", 415, "text/html", { body: "x", type: "text/html" }),
   binds("PATCH /v1/wide/path", "updateWide", { wide: { stringValue: "path", far: "x" } }, { body: '{"stringValue":"body","far":"x"}' }),
   binds(
