@@ -1,5 +1,6 @@
 /**
- * All services of a program on one port: HTTP/2 and HTTP/1.1 are told apart by the first bytes, gRPC and the rest by content type and path.
+ * All services of a program on one port: HTTP/2 and HTTP/1.1 are told apart by the first bytes, gRPC, gRPC-Web, Connect and the rest by content type
+ * and path.
  *
  * Building the layer binds and serves; closing its scope stops accepting, sends GOAWAY, waits for calls in flight up to `drainTimeout` and then
  * closes what is left. Readiness and registration belong to `App`, which is built after the servers and closed before them.
@@ -15,10 +16,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as HttpRouter from "effect/http/HttpRouter"
+import * as ConnectServer from "./connect/Server.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
+import * as GrpcWebServer from "./grpc-web/Server.ts"
 import * as GrpcServer from "./grpc/Server.ts"
 import * as Health from "./Health.ts"
 import * as HostAddress from "./HostAddress.ts"
+import * as Cors from "./http/Cors.ts"
 import * as HttpError from "./http/HttpError.ts"
 import type { HttpExchange } from "./http/HttpExchange.ts"
 import * as Implementation from "./Implementation.ts"
@@ -29,6 +33,7 @@ import type { ListenError } from "./NetworkError.ts"
 import type * as Tls from "./Tls.ts"
 import type { TlsError } from "./Tls.ts"
 import * as Operation from "./Operation.ts"
+import * as Reflection from "./reflection/Reflection.ts"
 import * as RestServer from "./rest/Server.ts"
 import type { RestRuleError } from "./rest/RestRuleError.ts"
 import * as Routes from "./Routes.ts"
@@ -47,7 +52,7 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly aspects?: Aspect.Aspect<unknown, AspectR> | undefined
   /** A user's own routes, served where no service has one. */
   readonly routes?: Layer.Layer<never, RoutesE, RoutesR> | undefined
-  /** Longest request message of gRPC, in bytes after decompression. Default 4 MiB. */
+  /** Longest request message of gRPC, gRPC-Web and Connect, in bytes after decompression. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined
   /** Largest HTTP request body, in bytes. Default 4 MiB. */
   readonly maxBodyBytes?: number | undefined
@@ -55,10 +60,14 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly drainTimeout?: Duration.Input | undefined
   /** Serve `grpc.health.v1.Health`, `/livez` and `/readyz`. Default true. */
   readonly health?: boolean | undefined
+  /** Tell the contract to whoever asks, by `grpc.reflection.v1.ServerReflection` and `v1alpha`. Default true. */
+  readonly reflection?: boolean | undefined
   /** Speaks TLS on the port: HTTP/2 and HTTP/1.1 by ALPN, clients' certificates on request. */
   readonly tls?: Tls.ServerOptions | undefined
   /** Path of a Unix socket to listen on besides the port, in clear text. */
   readonly unix?: string | undefined
+  /** Lets pages of other origins call the services and routes from browsers. Default: not. */
+  readonly cors?: Cors.Options | undefined
   /** Limits of the HTTP/2 engine. */
   readonly http2?: Http2Options | undefined
 }
@@ -114,6 +123,16 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     const implementation = yield* Health.make(options.services.map((service) => service.descriptor.typeName))
     add(Health.Health, implementation, { ...compile, aspects: Aspect.identity })
   }
+  if (options.reflection !== false) {
+    const served = [
+      ...options.services.map((service) => service.descriptor),
+      ...(health ? [Health.Health.descriptor] : []),
+      ...Reflection.services
+    ]
+    for (const [descriptor, implementation] of yield* Reflection.make(served)) {
+      add({ key: descriptor.typeName, descriptor, errors: [] }, implementation, { ...compile, aspects: Aspect.identity })
+    }
+  }
   const routes = options.routes === undefined ? undefined : yield* Routes.make(options.routes, { maxBodyBytes, report })
   const probes = health ? yield* Health.probes : undefined
 
@@ -124,8 +143,10 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     maxMessageBytes,
     report
   }
+  const cors = options.cors === undefined ? undefined : Cors.make(options.cors)
   const http = (exchange: HttpExchange): void => {
-    if (probes?.(exchange) === true || rest(exchange)) return
+    if (cors?.(exchange) === true || probes?.(exchange) === true) return
+    if (GrpcWebServer.serve(grpc, exchange) || ConnectServer.serve(grpc, exchange) || rest(exchange)) return
     if (routes !== undefined) return routes(exchange)
     RestServer.respondError(exchange, HttpError.notFound(exchange.target))
   }
