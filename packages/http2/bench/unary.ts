@@ -41,6 +41,7 @@ class Unary implements StreamListener {
 const engine = (): net.Server =>
   net.createServer({ noDelay: true }, (socket) => {
     ServerConnection.make(socket, {
+      recycle: true,
       onStream: (stream, _headers, endStream) => {
         if (endStream) stream.respond(head, reply, trailers)
         return new Unary(stream)
@@ -120,7 +121,7 @@ const measure = async (kind: Kind, load: ReadonlyArray<string>, seconds: number,
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >>> 1] ?? 0
 
 const main = async (rounds: number, seconds: number): Promise<void> => {
-  const body = path.join(await fs.mkdtemp(path.join(os.tmpdir(), "http2-bench-")), "frame.bin")
+  const body = path.join(os.tmpdir(), `http2-bench-${process.pid}.bin`)
   await fs.writeFile(body, Buffer.from("\0\0\0\0\x07\x0a\x05world", "latin1"))
   for (const [name, load] of loads) {
     const results = { engine: [] as Array<{ wall: number; cpu: number }>, node: [] as Array<{ wall: number; cpu: number }> }
@@ -133,6 +134,7 @@ const main = async (rounds: number, seconds: number): Promise<void> => {
       process.stdout.write(`${name}  ${kind.padEnd(6)}  ${wall} calls/s  ${cpu} calls/CPU-s\n`)
     }
   }
+  await fs.rm(body)
 }
 
 const [mode = "3", ...rest] = process.argv.slice(2)

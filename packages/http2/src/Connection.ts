@@ -25,6 +25,11 @@ export interface ConnectionOptions extends Limits.Options {
   readonly onClose?: ((error?: Error) => void) | undefined
   /** Runs a task soon, after the current one: when frames made outside of a read leave. Default `process.nextTick`. */
   readonly schedule?: ((task: () => void) => void) | undefined
+  /**
+   * Whether bytes that have left the duplex's write queue are of no more use to it, so that their memory can be written again. True of `net.Socket` and
+   * TLS sockets, where streams of small messages cost half; not of an in-memory pair, whose reader gets the very same bytes. Default false.
+   */
+  readonly recycle?: boolean | undefined
   /** Milliseconds of a steady clock, for the abuse limits. Default `performance.now`. */
   readonly now?: (() => number) | undefined
 }
@@ -77,7 +82,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     this.onClose = options.onClose
     this.schedule = options.schedule ?? process.nextTick
     this.receiveWindow = Math.max(65_535, this.limits.initialWindowSize)
-    this.sender = new Sender(this, duplex, this.peer, this.limits)
+    this.sender = new Sender(this, duplex, this.peer, this.limits, options.recycle ?? false)
     this.output = this.sender.output
     this.inbound = new Inbound(this, now)
     this.resets = new AbuseCounter(this.limits.maxResets, this.limits.abuseWindow, now, "streams reset")

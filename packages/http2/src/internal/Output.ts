@@ -3,11 +3,11 @@ import * as Frame from "./Frame.ts"
 
 const CHUNK = 65_536
 /** A remainder smaller than this is not worth taking up again. */
-const SMALLEST = 2048
+const SMALLEST = 24_576
 /** Bytes of at least this length go out by reference, shorter ones are copied behind their frame header. */
 const REFERENCE = 8192
 
-/** Chunks with room left, shared by all connections: a connection holds one only while it has something to write. A written region is never reused. */
+/** Chunks with room left, shared by all connections: a connection holds one only while it has something to write. A written region is used again only if `recycle` allows it. */
 const pool: Array<{ readonly buffer: Uint8Array; readonly position: number }> = []
 const POOLED = 8
 
@@ -21,6 +21,11 @@ export class Output {
   private start = 0
   private position = 0
   private pieces: Array<Uint8Array> = []
+  private readonly recycle: boolean
+
+  constructor(recycle: boolean) {
+    this.recycle = recycle
+  }
 
   /** A frame header; what follows must be `length` bytes of payload. */
   frame(length: number, type: number, flags: number, id: number): void {
@@ -83,33 +88,28 @@ export class Output {
   flush(duplex: Duplex): boolean {
     if (this.size === 0) return true
     this.size = 0
-    let open: boolean
-    if (this.pieces.length === 0) {
-      const whole = this.buffer.subarray(this.start, this.position)
-      this.release()
-      open = duplex.write(whole)
+    const { buffer, pieces, position, start } = this
+    this.buffer = nothing
+    this.start = this.position = 0
+    let open = true
+    if (pieces.length === 0) {
+      open = duplex.write(buffer.subarray(start, position))
     } else {
-      this.seal()
-      const { pieces } = this
       this.pieces = []
-      this.release()
-      open = true
+      if (position > start) pieces.push(buffer.subarray(start, position))
       duplex.cork()
       for (let i = 0; i < pieces.length; i++) open = duplex.write(pieces[i]!)
       duplex.uncork()
     }
+    // What is still in the duplex, or may be kept by whoever reads it, must not be written over.
+    const free = this.recycle && duplex.writableLength === 0 ? start : position
+    if (buffer.length - free >= SMALLEST && pool.length < POOLED) pool.push({ buffer, position: free })
     return open
   }
 
   private seal(): void {
     if (this.position > this.start) this.pieces.push(this.buffer.subarray(this.start, this.position))
     this.start = this.position
-  }
-
-  private release(): void {
-    if (this.buffer.length - this.position >= SMALLEST && pool.length < POOLED) pool.push({ buffer: this.buffer, position: this.position })
-    this.buffer = nothing
-    this.start = this.position = 0
   }
 
   private renew(length: number): void {

@@ -12,7 +12,7 @@ import { StreamList } from "./StreamList.ts"
 /** Streams take turns by frames of at most this size, whatever the peer would accept. */
 const TURN = 16_384
 /** Collected bytes that leave for the socket without waiting for the end of the tick. */
-const SPILL = 65_536
+const SPILL = 49_152
 
 /** What a sender needs of its connection. */
 export interface SenderOwner {
@@ -27,7 +27,7 @@ export interface SenderOwner {
  * (`blocked`) nothing of a stream is written, so what a slow reader can make us hold is bounded by its streams.
  */
 export class Sender {
-  readonly output = new Output()
+  readonly output: Output
   readonly encoder: HpackEncoder
   /** Bytes that we may send on the connection. */
   window = 65_535
@@ -43,7 +43,8 @@ export class Sender {
   private readonly waiting = new StreamList()
   private pumping = false
 
-  constructor(owner: SenderOwner, duplex: Duplex, peer: Settings, limits: Limits) {
+  constructor(owner: SenderOwner, duplex: Duplex, peer: Settings, limits: Limits, recycle: boolean) {
+    this.output = new Output(recycle)
     this.owner = owner
     this.duplex = duplex
     this.peer = peer
