@@ -86,6 +86,7 @@ class Http1Exchange implements NodeExchange {
   readonly nodeResponse: http.ServerResponse
   private responded = false
   private window = WINDOW
+  private readonly added: Array<readonly [string, string]> = []
 
   constructor(request: http.IncomingMessage, response: http.ServerResponse) {
     this.nodeRequest = request
@@ -146,9 +147,7 @@ class Http1Exchange implements NodeExchange {
   respond(status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array): void {
     if (this.responded || this.nodeResponse.destroyed) return
     this.responded = true
-    const flat: Array<string> = []
-    for (const [name, value] of fields) flat.push(name, value)
-    this.nodeResponse.writeHead(status, flat)
+    this.writeHead(status, fields)
     if (body.length === 0 || this.method === "HEAD") this.nodeResponse.end()
     // Node joins a string to the head and writes once; bytes go out as a second buffer
     else if (body.length <= 16_384)
@@ -175,7 +174,7 @@ class Http1Exchange implements NodeExchange {
   start(status: number, fields: ReadonlyArray<readonly [string, string]>): void {
     const response = this.nodeResponse
     if (this.responded || response.headersSent || response.destroyed) return
-    response.writeHead(status, fields.flat())
+    this.writeHead(status, fields)
     queueMicrotask(() => {
       if (!response.destroyed && !response.writableEnded) response.flushHeaders()
     })
@@ -192,7 +191,8 @@ class Http1Exchange implements NodeExchange {
   finish(last: Uint8Array): void {
     if (this.responded || this.nodeResponse.destroyed) return
     this.responded = true
-    this.nodeResponse.end(last)
+    if (last.length === 0) this.nodeResponse.end()
+    else this.nodeResponse.end(last)
   }
 
   reset(): void {
@@ -200,7 +200,20 @@ class Http1Exchange implements NodeExchange {
   }
 
   addFields(fields: ReadonlyArray<readonly [string, string]>): void {
-    for (const [name, value] of fields) if (!this.nodeResponse.headersSent) this.nodeResponse.appendHeader(name, value)
+    this.added.push(...fields)
+    // for a user's routes, which write to Node's own object
+    if (!this.nodeResponse.headersSent) for (const [name, value] of fields) this.nodeResponse.appendHeader(name, value)
+  }
+
+  private writeHead(status: number, fields: ReadonlyArray<readonly [string, string]>): void {
+    const flat: Array<string> = []
+    for (const [name, value] of fields) flat.push(name, value)
+    for (const [name, value] of this.added) {
+      // else Node drops one of two fields of the same name
+      this.nodeResponse.removeHeader(name)
+      flat.push(name, value)
+    }
+    this.nodeResponse.writeHead(status, flat)
   }
 
   whenAborted(listener: () => void): void {
