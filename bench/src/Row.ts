@@ -31,6 +31,9 @@ export const fromMeasured = ({ bench, load, samples, unit }: Measured): Readonly
     ratios: Object.fromEntries(Object.entries(Statistics.ratios(subject, samples)).map(([name, value]) => [name, hundredths(value)]))
   }))
 
+/** The widest spread of any subject. */
+export const noise = ({ samples }: Measured): number => Math.max(0, ...[...samples.values()].map(Statistics.spread))
+
 export const toJson = (row: Row): string => JSON.stringify(row)
 
 /** A table of one bench and load: the figures, their spread, and a column of ratios for each subject. */

@@ -21,6 +21,9 @@ const main = Effect.gen(function* () {
     const outcome = yield* Bench.run(bench, cores, args)
     failures.push(...outcome.failures)
     for (const measured of outcome.measured) {
+      const noise = Row.noise(measured)
+      if (noise > 0.15)
+        yield* Console.error(`warning: rounds differ by ±${Math.round(noise * 100)}%: the machine was not quiet, or --seconds is too short`)
       if (!args.json) yield* Console.log(`\n${Row.toTable(measured)}`)
       else for (const row of Row.fromMeasured(measured)) yield* Console.log(Row.toJson(row))
     }

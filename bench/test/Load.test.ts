@@ -1,5 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 import * as Load from "../src/Load.ts"
 
 const h2load = (requests: string, codes: string) => `
@@ -40,10 +44,32 @@ describe("Load", () => {
     }
   })
 
-  it("voids a run in which nothing was answered", () => {
+  it("tells a silent run from a void one", () => {
     const silent = `finished in 1.00s, 0.00 req/s, 0B/s
 requests: 0 total, 100 started, 0 done, 0 succeeded, 0 failed, 0 errored, 0 timeout
 status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx`
-    assert.isTrue(Result.isFailure(Load.parseH2load(silent)))
+    assert.strictEqual(Result.getOrThrow(Load.parseH2load(silent)), 0)
+  })
+
+  it("answers with a rate, and does a silent run again, twice at most", async () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-kratos-bench-"))
+    const runs = path.join(folder, "runs")
+    // a load program that is silent at first: its argument says how often
+    const program = path.join(folder, "wrk")
+    fs.writeFileSync(
+      program,
+      `#!/bin/sh\necho run >> ${runs}\nsilent=$(cat ${folder}/silent)\nif [ $(wc -l < ${runs}) -gt $silent ]; then echo "Requests/sec: 7.00"; else echo "Requests/sec: 0.00"; fi\n`
+    )
+    fs.chmodSync(program, 0o755)
+    const run = (silent: number) => {
+      fs.writeFileSync(path.join(folder, "silent"), String(silent))
+      fs.rmSync(runs, { force: true })
+      return Effect.runPromise(Effect.result(Load.wrk(program, []).run("http://127.0.0.1:1", { connections: 1, streams: 1 }, 1)))
+    }
+    assert.deepStrictEqual(Result.getOrThrow(await run(0)), 7)
+    assert.deepStrictEqual(Result.getOrThrow(await run(2)), 7)
+    const failure = Result.getOrThrow(Result.flip(await run(3)))
+    fs.rmSync(folder, { recursive: true })
+    assert.strictEqual(failure.message, "no request was answered, three times")
   })
 })

@@ -20,6 +20,11 @@ describe("Row", () => {
     ])
   })
 
+  it("knows how far the rounds of the worst subject lie apart", () => {
+    assert.strictEqual(Row.noise(measured), 2500 / 12_000)
+    assert.strictEqual(Row.noise({ ...measured, samples: new Map() }), 0)
+  })
+
   it("prints a table whose columns line up", () => {
     assert.strictEqual(
       Row.toTable(measured),
