@@ -153,8 +153,13 @@ class Node {
       Effect.map((duplex) => {
         const waiting = new Set<() => void>()
         const wake = (): void => {
-          for (const resume of waiting) resume()
-          waiting.clear()
+          // A call that is resumed tries at once; if it waits again, it was one too many, and the rest need not try.
+          for (const resume of [...waiting]) {
+            const before = waiting.size
+            waiting.delete(resume)
+            resume()
+            if (waiting.size >= before) break
+          }
         }
         const engine = ClientConnection.make(duplex, { onAvailable: wake, onClose: wake, onGoAway: wake })
         this.engine = engine

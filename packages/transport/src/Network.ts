@@ -9,8 +9,9 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { PeerIdentity } from "@effect-kratos/core/Call"
 import * as net from "node:net"
-import { Duplex, duplexPair } from "node:stream"
+import { Duplex } from "node:stream"
 import * as tls from "node:tls"
+import * as MemoryDuplex from "./MemoryDuplex.ts"
 import * as NetworkError from "./NetworkError.ts"
 import * as Tls from "./Tls.ts"
 
@@ -169,7 +170,7 @@ export const makeMemory = (): NetworkShape => {
               cause: undefined
             })
           )
-        const [client, server] = duplexPair()
+        const [client, server] = MemoryDuplex.make()
         accept({ duplex: server, peer: `memory:${++ports}` })
         return Effect.succeed(client)
       })
