@@ -1,5 +1,6 @@
 /** TLS on the port: ALPN both ways, clients' certificates, renewal without restart, Unix sockets. Certificates are made with openssl. */
 import { Call } from "@effect-kratos/core/Call"
+import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -145,9 +146,9 @@ describe.skipIf(!openssl)("TLS (needs openssl)", () => {
       assert.match(yield* curl(address.port, "--http1.1"), /"http nobody ".* 1\.1 200$/)
       assert.match(yield* curl(address.port, "--http2"), /"http nobody ".* 2 200$/)
       const error = yield* Effect.flip(call(`grpcs://localhost:${address.port}`))
-      assert.strictEqual(error.code, 503, "a server that nobody vouches for is not talked to")
+      assert.strictEqual(KratosError.code(error), 503, "a server that nobody vouches for is not talked to")
       const plain = yield* Effect.flip(call(`localhost:${address.port}`))
-      assert.strictEqual(plain.code, 503, "clear text on a TLS port fails, typed")
+      assert.strictEqual(KratosError.code(plain), 503, "clear text on a TLS port fails, typed")
     }).pipe(Effect.provide(serve()))
   )
 
@@ -157,7 +158,7 @@ describe.skipIf(!openssl)("TLS (needs openssl)", () => {
       const mine = { ca: file("ca.pem"), cert: file("client.pem"), key: file("client.key") }
       assert.strictEqual((yield* call(`grpcs://localhost:${address.port}`, mine)).text, "grpc client one URI:spiffe://test/client")
       assert.match(yield* curl(address.port, "--cert", file("client.pem"), "--key", file("client.key")), /http client one URI:spiffe/)
-      assert.strictEqual((yield* Effect.flip(call(`grpcs://localhost:${address.port}`, { ca: file("ca.pem") }))).code, 503)
+      assert.strictEqual(KratosError.code(yield* Effect.flip(call(`grpcs://localhost:${address.port}`, { ca: file("ca.pem") }))), 503)
     }).pipe(Effect.provide(serve({ clientAuth: "require" })))
   )
 
