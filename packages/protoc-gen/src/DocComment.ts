@@ -2,15 +2,20 @@
 import type { DescEnumValue, DescService } from "@bufbuild/protobuf"
 import { getComments } from "@bufbuild/protoplugin"
 
-/** The leading comment, else the trailing one, and a `@deprecated` tag; empty when there is neither. */
+/** As doc comment: the text, and a `@deprecated` tag; empty when there is neither. */
 export const of = (desc: DescEnumValue | DescService): ReadonlyArray<string> => {
+  const text = lines(desc)
+  return block(isDeprecated(desc) ? [...text, "@deprecated"] : text)
+}
+
+/** The leading comment, else the trailing one, line by line; empty when there is neither. */
+export const lines = (desc: Parameters<typeof getComments>[0]): ReadonlyArray<string> => {
   const { leading, trailing } = getComments(desc)
-  const lines = (leading ?? trailing ?? "")
+  const found = (leading ?? trailing ?? "")
     .trimEnd()
     .split("\n")
     .map((line) => line.replace(/^ /, "").trimEnd())
-  const text = lines.join("\n") === "" ? [] : lines
-  return block(isDeprecated(desc) ? [...text, "@deprecated"] : text)
+  return found.join("\n") === "" ? [] : found
 }
 
 const isDeprecated = (desc: DescEnumValue | DescService): boolean =>

@@ -2,6 +2,7 @@
 import type { DescFile, DescService } from "@bufbuild/protobuf"
 import { safeIdentifier } from "@bufbuild/protoplugin"
 import type { GeneratedFile, Schema } from "@bufbuild/protoplugin"
+import * as Comments from "./Comments.ts"
 import type * as Diagnostics from "./Diagnostics.ts"
 import * as DocComment from "./DocComment.ts"
 import * as MethodErrors from "./MethodErrors.ts"
@@ -47,8 +48,15 @@ export const emit = (context: Context, file: DescFile): void => {
         ""
       )
     }
-    for (const service of services) printService(context, module, service)
+    const errors = services.map((service) => MethodErrors.ofService(service, context.reasons, context.diagnostics))
+    const comments = Comments.collect(services, errors.flatMap(MethodErrors.all))
+    services.forEach((service, index) => printService(context, module, service, errors[index]!, comments.size > 0))
     module.write()
+    if (comments.size > 0) {
+      const beside = moduleOf(context, file, "_comments", ["comments"])
+      beside.module.print(...Comments.print(comments))
+      beside.write()
+    }
   }
 }
 
@@ -59,7 +67,12 @@ interface Target {
   readonly write: () => void
 }
 
-const moduleOf = (context: Context, file: DescFile, suffix: "_effect" | "_errors", exported: ReadonlyArray<string>): Target => {
+const moduleOf = (
+  context: Context,
+  file: DescFile,
+  suffix: "_effect" | "_errors" | "_comments",
+  exported: ReadonlyArray<string>
+): Target => {
   const path = `${file.name}${suffix}.ts`
   const generated = context.schema.generateFile(path)
   const packageName = file.proto.package
@@ -85,30 +98,44 @@ const printReason = (module: Module.Module, reason: Reasons.Reason): void => {
   )
 }
 
-const printService = (context: Context, target: Target, service: DescService): void => {
+const printService = (
+  context: Context,
+  target: Target,
+  service: DescService,
+  errors: MethodErrors.ServiceErrors,
+  isCommented: boolean
+): void => {
   const { module } = target
   const Service = module.useAll("Service", "@effect-kratos/transport/Service")
   const symbol = target.generated.importSchema(service)
   const name = symbol.name
   const descriptor = module.use(name, symbol.from, `${service.name}Desc`)
-  const errors = MethodErrors.ofService(service, context.reasons, context.diagnostics)
   const use = (reason: Reasons.Reason) => useReason(context, target, service.file, reason)
-  const tag = `export class ${name} extends ${Service}.make<${name}>()(${descriptor}`
+  const head = `export class ${name} extends ${Service}.make<${name}>()(${descriptor}`
+  const comments = isCommented ? [`comments: () => import(${JSON.stringify(commentsOf(context, target, service.file))})`] : []
   module.print(...DocComment.of(service))
   if (errors.kind === "service") {
     const names = errors.reasons.map(use)
-    const line = `${tag}, { errors: [${names.join(", ")}] }) {}`
-    if (names.length === 0) module.print(`${tag}) {}`, "")
+    const options = [...(names.length === 0 ? [] : [`errors: [${names.join(", ")}]`]), ...comments]
+    const line = `${head}, { ${options.join(", ")} }) {}`
+    if (options.length === 0) module.print(`${head}) {}`, "")
     else if (line.length <= WIDTH) module.print(line, "")
-    else module.print(`${tag}, {`, ...list("  ", "errors", names, ""), "}) {}", "")
+    else {
+      const lists = names.length === 0 ? [] : list("  ", "errors", names, comments.length > 0 ? "," : "")
+      module.print(`${head}, {`, ...lists, ...comments.map((option) => `  ${option}`), "}) {}", "")
+    }
     return
   }
   const last = errors.methods.length - 1
   const methods = errors.methods.flatMap(({ localName, reasons }, index) =>
     list("    ", localName, reasons.map(use), index < last ? "," : "")
   )
-  module.print(`${tag}, {`, "  errors: {", ...methods, "  }", "}) {}", "")
+  const after = comments.map((option) => `  ${option}`)
+  module.print(`${head}, {`, "  errors: {", ...methods, after.length === 0 ? "  }" : "  },", ...after, "}) {}", "")
 }
+
+const commentsOf = (context: Context, target: Target, file: DescFile): string =>
+  Module.specifier(target.path, `./${file.name}_comments.js`, context.schema.options.importExtension)
 
 /** `key: [A, B]`, on one line if it fits. */
 const list = (indent: string, key: string, names: ReadonlyArray<string>, after: string): ReadonlyArray<string> => {

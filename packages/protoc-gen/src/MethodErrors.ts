@@ -25,6 +25,10 @@ export const ofService = (service: DescService, reasons: Reasons.Reasons, diagno
   }
 }
 
+/** Every reason of a service, each once. */
+export const all = (errors: ServiceErrors): ReadonlyArray<Reasons.Reason> =>
+  errors.kind === "service" ? errors.reasons : [...new Set(errors.methods.flatMap((method) => method.reasons))]
+
 const named = (method: DescMethod, reasons: Reasons.Reasons, diagnostics: Diagnostics.Diagnostics): ReadonlyArray<Reasons.Reason> => {
   const { file, typeName } = method.parent
   const place = { file, name: `${typeName}.${method.name}` }

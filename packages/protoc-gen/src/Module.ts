@@ -55,7 +55,7 @@ export const make = (options: {
       const text = statements.map(({ entry, from }) => `import ${clause(entry)} from ${JSON.stringify(from)}`)
       // declarations end with an empty line, a file does not
       const body = lines.at(-1) === "" ? lines.slice(0, -1) : lines
-      for (const line of [...options.header, ...text, "", ...body]) file.print(line)
+      for (const line of [...options.header, ...text, ...(text.length > 0 ? [""] : []), ...body]) file.print(line)
     }
   }
 }

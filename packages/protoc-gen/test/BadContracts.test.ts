@@ -59,7 +59,7 @@ describe("warnings", () => {
   it("bad/warnings.proto is generated nevertheless", () => {
     const { error, files, warnings } = Compiled.generate(["bad/warnings.proto"])
     assert.strictEqual(error, undefined)
-    assert.deepStrictEqual([...files.keys()], ["bad/warnings_errors.ts", "bad/warnings_effect.ts"])
+    assert.deepStrictEqual([...files.keys()], ["bad/warnings_errors.ts", "bad/warnings_effect.ts", "bad/warnings_comments.ts"])
     assert.deepStrictEqual(
       warnings,
       [

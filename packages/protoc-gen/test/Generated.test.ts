@@ -58,6 +58,15 @@ describe("generated services", () => {
     )
   })
 
+  it.effect("bring the comments of their methods, messages and reasons, when somebody asks", () =>
+    Effect.gen(function* () {
+      const { comments } = yield* Effect.promise(Methods.Methods.comments!)
+      assert.strictEqual(comments["golden.methods.v1.Methods.One"], "One of its own package.")
+      assert.strictEqual(comments["golden.reasons.v1.NOT_THERE"], "Leading comments\nof two lines.")
+      assert.strictEqual(A.A.comments, undefined)
+    })
+  )
+
   it("keep their names where a reason has the same", () => {
     assert.strictEqual(Clash.Greeter.key, "golden.clash.v1.Greeter")
     assert.strictEqual(new Clash.GreeterError({ message: "" })._tag, "GreeterError")

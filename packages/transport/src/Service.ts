@@ -15,6 +15,7 @@ import type * as Stream from "effect/Stream"
 import type { Errors } from "./Errors.ts"
 import type { Channels } from "./Channels.ts"
 import * as Client from "./Client.ts"
+import type * as Comments from "./Comments.ts"
 import * as Implementation from "./Implementation.ts"
 
 type In<M> = M extends { input: infer I extends DescMessage } ? I : never
@@ -81,12 +82,15 @@ export type Needs<H> = Exclude<NeedsOf<Returns<H>>, Call>
 
 export interface Options<Errs extends Errors> {
   readonly errors?: Errs | undefined
+  /** Loads the comments of the contract, for what documents the service. */
+  readonly comments?: Comments.Load | undefined
 }
 
 export interface ServiceClass<Self, D extends DescService, Errs extends Errors> extends Context.Service<Self, Caller<D, Errs>> {
   new (_: never): {}
   readonly descriptor: D
   readonly errors: Errs
+  readonly comments?: Comments.Load | undefined
   /** Implements the service in this process. */
   readonly layer: <H extends Handlers<D, Errs>>(handlers: H) => Layer.Layer<Self, never, Needs<H>>
   /** The same, from an effect that builds the handlers. */
@@ -102,6 +106,7 @@ export interface Any {
   readonly key: string
   readonly descriptor: DescService
   readonly errors: Errors
+  readonly comments?: Comments.Load | undefined
 }
 
 /** The tags of an array of services. */
@@ -129,6 +134,7 @@ export const make =
     return Object.assign(tag, {
       descriptor,
       errors,
+      ...(options?.comments === undefined ? undefined : { comments: options.comments }),
       layer: (handlers: Implementation.AnyHandlers) => layerEffect(Effect.succeed(handlers)),
       layerEffect,
       client: <R>(target: string, clientOptions?: Client.Options<R>) =>

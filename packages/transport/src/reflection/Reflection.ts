@@ -78,7 +78,7 @@ const conversation = (index: FileIndex.FileIndex): ((request: ServerReflectionRe
     for (const one of wanted) sent.add(one)
     return {
       case: "fileDescriptorResponse",
-      value: { fileDescriptorProto: wanted.reverse().map((one) => index.bytes(one) as Uint8Array<ArrayBuffer>) }
+      value: { fileDescriptorProto: wanted.toReversed().map((one) => index.bytes(one) as Uint8Array<ArrayBuffer>) }
     }
   }
   return ({ messageRequest }) => {

@@ -6,4 +6,7 @@ import { Echo as EchoDesc } from "./echo_pb.ts"
 import { QuotaExhausted, Teapot, ThingNotFound } from "./reason_effect.ts"
 
 /** All four kinds of call, with knobs for size, number, delay and failure. */
-export class Echo extends Service.make<Echo>()(EchoDesc, { errors: [ThingNotFound, QuotaExhausted, Teapot] }) {}
+export class Echo extends Service.make<Echo>()(EchoDesc, {
+  errors: [ThingNotFound, QuotaExhausted, Teapot],
+  comments: () => import("./echo_comments.ts")
+}) {}

@@ -10,5 +10,6 @@ export class Users extends Service.make<Users>()(UsersDesc, {
   errors: {
     getUser: [UserNotFound],
     createUser: [UserNotFound, UserExists, NameInvalid]
-  }
+  },
+  comments: () => import("./users_comments.ts")
 }) {}

@@ -6,4 +6,7 @@ import { GreeterUnspecified, UserNotFound } from "./error_reason_effect.ts"
 import { Greeter as GreeterDesc } from "./greeter_pb.ts"
 
 /** The greeting service definition. */
-export class Greeter extends Service.make<Greeter>()(GreeterDesc, { errors: [GreeterUnspecified, UserNotFound] }) {}
+export class Greeter extends Service.make<Greeter>()(GreeterDesc, {
+  errors: [GreeterUnspecified, UserNotFound],
+  comments: () => import("./greeter_comments.ts")
+}) {}

@@ -5,4 +5,7 @@ import * as Service from "@effect-kratos/transport/Service"
 import { QuotaExhausted, Teapot, ThingNotFound } from "./reason_effect.ts"
 import { Rest as RestDesc } from "./rest_pb.ts"
 
-export class Rest extends Service.make<Rest>()(RestDesc, { errors: [ThingNotFound, QuotaExhausted, Teapot] }) {}
+export class Rest extends Service.make<Rest>()(RestDesc, {
+  errors: [ThingNotFound, QuotaExhausted, Teapot],
+  comments: () => import("./rest_comments.ts")
+}) {}

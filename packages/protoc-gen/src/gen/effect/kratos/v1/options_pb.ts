@@ -4,16 +4,65 @@
 // @generated from file effect/kratos/v1/options.proto (package effect.kratos.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
-import { extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
 import type { MethodOptions } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
+import type { UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file effect/kratos/v1/options.proto.
  */
 export const file_effect_kratos_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch5lZmZlY3Qva3JhdG9zL3YxL29wdGlvbnMucHJvdG8SEGVmZmVjdC5rcmF0b3MudjE6OAoGZXJyb3JzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYpI8DIAMoCVIGZXJyb3JzQi1aK2VmZmVjdC1rcmF0b3MuZGV2L2VmZmVjdC9rcmF0b3MvdjE7a3JhdG9zdjFiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("Ch5lZmZlY3Qva3JhdG9zL3YxL29wdGlvbnMucHJvdG8SEGVmZmVjdC5rcmF0b3MudjEqQQoDTWNwEhMKD01DUF9VTlNQRUNJRklFRBAAEggKBFRPT0wQARIPCgtERVNUUlVDVElWRRACEgoKBkhJRERFThADOjgKBmVycm9ycxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKSPAyADKAlSBmVycm9yczpJCgNtY3ASHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxiljwMgASgOMhUuZWZmZWN0LmtyYXRvcy52MS5NY3BSA21jcEItWitlZmZlY3Qta3JhdG9zLmRldi9lZmZlY3Qva3JhdG9zL3YxO2tyYXRvc3YxYgZwcm90bzM", [file_google_protobuf_descriptor]);
+
+/**
+ * Whether a method is a tool of the server's MCP face, for language models to use.
+ *
+ * @generated from enum effect.kratos.v1.Mcp
+ */
+export const Mcp = {
+  /**
+   * A tool if the method has no side effects: by its `idempotency_level`, or because it is an HTTP GET.
+   *
+   * @generated from enum value: MCP_UNSPECIFIED = 0;
+   */
+  MCP_UNSPECIFIED: 0,
+
+  /**
+   * A tool. Unless the method has no side effects, it adds to what is there and destroys nothing.
+   *
+   * @generated from enum value: TOOL = 1;
+   */
+  TOOL: 1,
+
+  /**
+   * A tool that may destroy or overwrite. Clients ask a person before they use it.
+   *
+   * @generated from enum value: DESTRUCTIVE = 2;
+   */
+  DESTRUCTIVE: 2,
+
+  /**
+   * No tool, whatever else is said of the method.
+   *
+   * @generated from enum value: HIDDEN = 3;
+   */
+  HIDDEN: 3,
+} as const;
+
+/**
+ * Whether a method is a tool of the server's MCP face, for language models to use.
+ *
+ * @generated from enum effect.kratos.v1.Mcp
+ */
+export type Mcp = (typeof Mcp)[keyof typeof Mcp] | UnknownEnum;
+
+/**
+ * Describes the enum effect.kratos.v1.Mcp.
+ */
+export const McpSchema: GenEnum<Mcp> = /*@__PURE__*/
+  enumDesc(file_effect_kratos_v1_options, 0);
 
 /**
  * The reasons with which this method can fail, as names of error enum values: "USER_NOT_FOUND", or
@@ -24,4 +73,12 @@ export const file_effect_kratos_v1_options: GenFile = /*@__PURE__*/
  */
 export const errors: GenExtension<MethodOptions, string[]> = /*@__PURE__*/
   extDesc(file_effect_kratos_v1_options, 0);
+
+/**
+ * option (effect.kratos.v1.mcp) = TOOL;
+ *
+ * @generated from extension: effect.kratos.v1.Mcp mcp = 51109;
+ */
+export const mcp: GenExtension<MethodOptions, Mcp> = /*@__PURE__*/
+  extDesc(file_effect_kratos_v1_options, 1);
 

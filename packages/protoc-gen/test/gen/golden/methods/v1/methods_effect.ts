@@ -27,7 +27,8 @@ export class Methods extends Service.make<Methods>()(MethodsDesc, {
       AnotherReasonWithQuiteALongName,
       AThirdReasonSoLongThatListsWrapHere
     ]
-  }
+  },
+  comments: () => import("./methods_comments.ts")
 }) {}
 
 /** Has no option, so one list is enough. */
@@ -39,5 +40,6 @@ export class Simple extends Service.make<Simple>()(SimpleDesc, {
     AReasonWithQuiteALongName,
     AnotherReasonWithQuiteALongName,
     AThirdReasonSoLongThatListsWrapHere
-  ]
+  ],
+  comments: () => import("./methods_comments.ts")
 }) {}

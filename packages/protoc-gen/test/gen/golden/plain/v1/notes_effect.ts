@@ -11,6 +11,6 @@ import { Bare as BareDesc, Notes as NotesDesc } from "./notes_pb.ts"
  *   and an indented line.
  * @deprecated
  */
-export class Notes extends Service.make<Notes>()(NotesDesc) {}
+export class Notes extends Service.make<Notes>()(NotesDesc, { comments: () => import("./notes_comments.ts") }) {}
 
-export class Bare extends Service.make<Bare>()(BareDesc) {}
+export class Bare extends Service.make<Bare>()(BareDesc, { comments: () => import("./notes_comments.ts") }) {}
