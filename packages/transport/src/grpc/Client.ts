@@ -53,7 +53,7 @@ export class Exchange implements StreamListener {
   private check(headers: Headers): KratosError | undefined {
     if (headers.status !== 200) return GrpcStatus.fromHttpStatus(headers.status)
     const contentType = headers.get("content-type") ?? ""
-    return contentType.startsWith("application/grpc")
+    return /^application\/grpc(?:$|[+;])/.test(contentType)
       ? undefined
       : GrpcError.malformed(`the reply has content-type ${JSON.stringify(contentType.slice(0, 64))}`)
   }
@@ -117,6 +117,8 @@ const aborted = (code: number): KratosError => {
       return GrpcError.unavailable("the connection was lost before the reply was complete")
     case ErrorCode.ENHANCE_YOUR_CALM:
       return GrpcError.tooManyCalls()
+    case ErrorCode.INADEQUATE_SECURITY:
+      return GrpcError.insecure()
     default:
       return GrpcError.malformed(`the server reset the stream with HTTP/2 error ${code}`)
   }

@@ -40,3 +40,7 @@ export const cancelled = (message: string): KratosError.KratosError => KratosErr
 /** RESOURCE_EXHAUSTED: the peer closed with ENHANCE_YOUR_CALM. */
 export const tooManyCalls = (): KratosError.KratosError =>
   KratosError.tooManyRequests("", "the server refused the load of this connection", { grpc: Grpc.RESOURCE_EXHAUSTED })
+
+/** PERMISSION_DENIED: the peer asks for a better connection. */
+export const insecure = (): KratosError.KratosError =>
+  KratosError.forbidden("", "the server refused the security of this connection", { grpc: Grpc.PERMISSION_DENIED })
