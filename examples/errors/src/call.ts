@@ -1,0 +1,32 @@
+/** Calls the user service in every way that has an answer of its own, at localhost and `PORT` (default 8001). */
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as Channels from "@effect-kratos/transport/Channels"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Environment from "./Environment.ts"
+import { Users } from "./gen/user/v1/users_effect.ts"
+import { tour } from "./tour.ts"
+
+// an address; `discovery:///users` would ask a registry, as in examples/helloworld
+const UsersClient = Layer.unwrap(Effect.map(Environment.port, (port) => Users.client(`direct:///localhost:${port}`))).pipe(
+  Layer.provide(Channels.layerDirect)
+)
+
+const calls = Effect.forEach(tour, ([what, call]) => Effect.flatMap(call, (answer) => Console.log(`${what.padEnd(18)}${answer}`)))
+
+const program = calls.pipe(
+  Effect.provide(UsersClient),
+  Effect.catchTags({
+    ConfigError: Environment.badConfiguration,
+    KratosError: (error) =>
+      Environment.failWith(
+        KratosError.isServiceUnavailable(error)
+          ? `${error.message}: is the service running? "npm start -w examples/errors" starts it`
+          : `a call failed with ${error.code} ${error.reason}: ${error.message}`
+      )
+  })
+)
+
+NodeRuntime.runMain(program)
