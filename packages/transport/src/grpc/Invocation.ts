@@ -40,6 +40,8 @@ export interface Options {
 
 /** How often a stream that the server has not processed is opened again. */
 const RETRIES = 3
+/** How much earlier than ours a server's timer may fire, in milliseconds: `grpc-timeout` is rounded. */
+const CLOCK_SKEW = 2
 const EMPTY = new Uint8Array(0)
 
 /** Completes with the reply message of the kinds that have one; otherwise replies go to the queue of the call and it completes at their end. */
@@ -84,7 +86,13 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
         if (encoded instanceof KratosError.KratosError) return resume(Effect.fail(encoded))
         body = encoded
       }
-      const running = new Running(options, call, resume, retries > 0 ? () => attempt(call, deadline, retries - 1, context) : undefined)
+      const running = new Running(
+        options,
+        call,
+        deadline,
+        resume,
+        retries > 0 ? () => attempt(call, deadline, retries - 1, context) : undefined
+      )
       const stream = connection.request(head, running.exchange, body, call.requests === undefined)
       // The connection is full, or ending: look again when that changes.
       if (stream === undefined) {
@@ -124,6 +132,7 @@ class Running implements Receiver {
   timer: Timer | undefined = undefined
   private readonly options: Options
   private readonly call: Outgoing
+  private readonly deadline: number | undefined
   private readonly resume: (effect: Effect.Effect<Message | void, unknown>) => void
   private readonly again: (() => Effect.Effect<Message | void, unknown>) | undefined
   private readonly single: boolean
@@ -136,6 +145,7 @@ class Running implements Receiver {
   constructor(
     options: Options,
     call: Outgoing,
+    deadline: number | undefined,
     resume: (effect: Effect.Effect<Message | void, unknown>) => void,
     again: (() => Effect.Effect<Message | void, unknown>) | undefined
   ) {
@@ -143,6 +153,7 @@ class Running implements Receiver {
     this.output = options.output
     this.maxMessageBytes = options.maxMessageBytes
     this.call = call
+    this.deadline = deadline
     this.resume = resume
     this.again = again
     this.single = call.kind === "unary" || call.kind === "client_streaming"
@@ -166,6 +177,8 @@ class Running implements Receiver {
 
   onEnd(error: KratosError.KratosError | undefined, trailers: MutableMetadata | undefined): void {
     if (trailers !== undefined) this.call.trailers = trailers
+    // A server's own timer may fire before ours, and some servers then only reset the stream.
+    if (error?.grpc === Grpc.CANCELLED && this.isLate()) return this.finish(Effect.fail(exceeded(this.call)))
     if (error !== undefined) this.finish(Effect.fail(GrpcStatus.typed(error, this.options.classes)))
     else if (!this.single) this.finish(Effect.void)
     else if (this.reply === undefined || this.surplus) {
@@ -184,6 +197,10 @@ class Running implements Receiver {
   onDrain(): void {
     this.full = false
     this.drained?.()
+  }
+
+  private isLate(): boolean {
+    return this.deadline !== undefined && this.options.channel.timers.now() >= this.deadline - CLOCK_SKEW
   }
 
   expire(): void {
