@@ -30,7 +30,10 @@ export const parse = (json: unknown, fallback: Status.GrpcCode): KratosError.Kra
   const { code, details, message } = isRecord(json) ? json : {}
   const grpc = Codes.fromName(code) ?? fallback
   const info = Array.isArray(details) ? errorInfo(details) : undefined
-  return KratosError.make(Status.httpFromGrpc(grpc), info?.reason ?? "", typeof message === "string" ? message : "", { metadata: info?.metadata, grpc })
+  return KratosError.make(Status.httpFromGrpc(grpc), info?.reason ?? "", typeof message === "string" ? message : "", {
+    metadata: info?.metadata,
+    grpc
+  })
 }
 
 const errorInfo = (details: ReadonlyArray<unknown>) => {

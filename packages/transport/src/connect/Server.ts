@@ -36,7 +36,8 @@ export const serve = (server: GrpcServer, exchange: HttpExchange): boolean => {
   const unary = operation.method.kind === "unary"
   const safe = unary && operation.desc.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
   if (exchange.method === "GET" && safe) get(server, exchange, operation, mark < 0 ? "" : target.slice(mark + 1))
-  else if (exchange.method !== "POST") refuse(exchange, 405, `method ${exchange.method.slice(0, 32)} is not allowed here`, ["allow", safe ? "GET, POST" : "POST"])
+  else if (exchange.method !== "POST")
+    refuse(exchange, 405, `method ${exchange.method.slice(0, 32)} is not allowed here`, ["allow", safe ? "GET, POST" : "POST"])
   else post(server, exchange, operation, unary)
   return true
 }
@@ -63,7 +64,9 @@ type Format = "proto" | "json"
 
 const parseType = (contentType: string | undefined): { readonly format: Format | undefined; readonly streaming: boolean } => {
   const match = /^application\/(connect\+)?(proto|json)\s*(?:;\s*charset=("?)utf-8\3\s*)?$/i.exec(contentType ?? "")
-  return match === null ? { format: undefined, streaming: false } : { format: match[2]!.toLowerCase() as Format, streaming: match[1] !== undefined }
+  return match === null
+    ? { format: undefined, streaming: false }
+    : { format: match[2]!.toLowerCase() as Format, streaming: match[1] !== undefined }
 }
 
 const post = (server: GrpcServer, exchange: HttpExchange, operation: Operation, unary: boolean): void => {
@@ -118,7 +121,10 @@ const get = (server: GrpcServer, exchange: HttpExchange, operation: Operation, q
   }
   const { compression, encoding: format, message, version } = parsed
   if (format !== "proto" && format !== "json") {
-    return refuse(exchange, 415, `encoding ${JSON.stringify((format ?? "").slice(0, 64))} is not supported`, ["accept-post", "application/proto, application/json"])
+    return refuse(exchange, 415, `encoding ${JSON.stringify((format ?? "").slice(0, 64))} is not supported`, [
+      "accept-post",
+      "application/proto, application/json"
+    ])
   }
   const right = version === undefined ? undefined : version === "v1"
   const head = checkHead(server, right, "compression", compression, exchange.header(Timeout.HEADER))
@@ -144,7 +150,9 @@ const checkHead = (
     version === false
       ? KratosError.badRequest("CODEC", "only version 1 of the protocol is supported")
       : !known
-        ? KratosError.unimplemented("", `${encodingHeader} ${JSON.stringify(encoding.slice(0, 32))} is not supported, only gzip`, { grpc: Grpc.UNIMPLEMENTED })
+        ? KratosError.unimplemented("", `${encodingHeader} ${JSON.stringify(encoding.slice(0, 32))} is not supported, only gzip`, {
+            grpc: Grpc.UNIMPLEMENTED
+          })
         : timeout !== undefined && left === undefined
           ? KratosError.badRequest("CODEC", `${Timeout.HEADER} is malformed`)
           : undefined

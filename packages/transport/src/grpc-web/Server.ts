@@ -32,7 +32,10 @@ export const serve = (server: GrpcServer, exchange: HttpExchange): boolean => {
   const timeout = exchange.header("grpc-timeout")
   const left = timeout === undefined ? undefined : Timeout.parse(timeout)
   const replyEncoding = takesGzip(exchange.header("grpc-accept-encoding")) ? "gzip" : undefined
-  const head: Array<readonly [string, string]> = [["content-type", replyType], ["grpc-accept-encoding", Compression.ACCEPTED]]
+  const head: Array<readonly [string, string]> = [
+    ["content-type", replyType],
+    ["grpc-accept-encoding", Compression.ACCEPTED]
+  ]
   if (replyEncoding !== undefined) head.push(["grpc-encoding", replyEncoding])
   EnvelopedCall.serve(
     exchange,

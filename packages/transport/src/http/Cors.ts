@@ -42,7 +42,15 @@ const ALLOWED = [
   "x-user-agent"
 ]
 
-const EXPOSED = ["connect-content-encoding", "content-encoding", "grpc-encoding", "grpc-message", "grpc-status", "grpc-status-details-bin", "x-request-id"]
+const EXPOSED = [
+  "connect-content-encoding",
+  "content-encoding",
+  "grpc-encoding",
+  "grpc-message",
+  "grpc-status",
+  "grpc-status-details-bin",
+  "x-request-id"
+]
 
 /** Returns true for an exchange that it has answered: a preflight. Others it marks and leaves. */
 export const make = (options: Options): ((exchange: HttpExchange) => boolean) => {
@@ -67,7 +75,10 @@ export const make = (options: Options): ((exchange: HttpExchange) => boolean) =>
     if (!asked) return false
     const found = origin(exchange)
     if (found !== undefined) {
-      exchange.addFields([["access-control-allow-origin", found], ...(withCredentials ? [["access-control-allow-credentials", "true"] as const] : [])])
+      exchange.addFields([
+        ["access-control-allow-origin", found],
+        ...(withCredentials ? [["access-control-allow-credentials", "true"] as const] : [])
+      ])
     }
     if (exchange.method !== "OPTIONS" || exchange.header("access-control-request-method") === undefined) {
       if (found !== undefined) exchange.addFields([["access-control-expose-headers", exposed]])

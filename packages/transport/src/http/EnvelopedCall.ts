@@ -193,7 +193,9 @@ class EnvelopedCall {
   private encode(reply: Reply): Uint8Array {
     const { output, replyEncoding } = this.dialect
     const framed = output.encodeFramed(reply)
-    return replyEncoding === undefined || framed.length < WORTHWHILE ? framed : GrpcMessage.frame(framed.subarray(GrpcMessage.PREFIX), replyEncoding)
+    return replyEncoding === undefined || framed.length < WORTHWHILE
+      ? framed
+      : GrpcMessage.frame(framed.subarray(GrpcMessage.PREFIX), replyEncoding)
   }
 
   private wrap(bytes: Uint8Array): Uint8Array {
