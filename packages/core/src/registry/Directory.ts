@@ -178,7 +178,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
         const tell = () => void Queue.offerUnsafe(queue, undefined)
         const inode = Effect.map(fs.stat(folder), (info) => Option.getOrUndefined(info.ino))
         const follow = Effect.gen(function* () {
-          yield* fs.makeDirectory(folder, { recursive: true })
+          // to its end: nothing is created after the watcher has gone
+          yield* Effect.uninterruptible(fs.makeDirectory(folder, { recursive: true }))
           const watched = yield* inode
           yield* Effect.raceFirst(
             Stream.runForEach(fs.watch(folder, { onReady: tell }), () => Effect.sync(tell)),

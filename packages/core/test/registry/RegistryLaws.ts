@@ -74,7 +74,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Registrar | Discovery,
   const { names = oddNames, timeout } = options
 
   const law = <A, E2>(text: string, effect: Effect.Effect<A, E2, Registrar | Discovery | Scope.Scope>) =>
-    it.live(text, () => Effect.scoped(Effect.provide(effect, layer, { local: true })), timeout)
+    it.live(text, () => Effect.provide(Effect.scoped(effect), layer, { local: true }), timeout)
 
   describe(`registry ${name}`, () => {
     law(
