@@ -44,6 +44,12 @@ export interface Binding {
   /** In upper case; `*` for every method. */
   readonly httpMethod: string
   readonly template: PathTemplate.PathTemplate
+  /** What a request's body holds: the message, one field of it, or nothing. */
+  readonly body: "*" | DescField | undefined
+  /** The field that is the reply's body; the whole message when there is none. */
+  readonly replyBody: DescField | undefined
+  /** Fields, as paths of proto names, that the path or the body sets; the query sets the others, unless the body is the message. */
+  readonly bound: ReadonlyArray<ReadonlyArray<string>>
   readonly bind: (input: Input) => Result.Result<Message, KratosError.KratosError>
   /** Takes a message or the initialiser of one, as handlers return them. */
   readonly respond: (reply: Message | object, accept: string | undefined) => Result.Result<Reply, KratosError.KratosError>
@@ -148,7 +154,8 @@ const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Resul
     }
     return write(message, accept)
   }
-  return Result.succeed({ method, httpMethod, template, bind, respond })
+  const body = rule.body === "*" ? "*" : bodyField
+  return Result.succeed({ method, httpMethod, template, body, replyBody: replyField, bound: elsewhere, bind, respond })
 }
 
 /** HTTP method and path of a rule; without a pattern, Kratos serves the operation itself by `POST`. */
