@@ -60,7 +60,14 @@ const listen: NetworkShape["listen"] = (options, onConnection) =>
       const where = text(options)
       server.once("error", (cause) =>
         resume(
-          Effect.fail(new NetworkError.ListenError({ host: options.host, port: options.port, message: `cannot listen on ${where}`, cause }))
+          Effect.fail(
+            new NetworkError.ListenError({
+              host: options.host,
+              port: options.port,
+              message: `cannot listen on ${where}: ${why(cause)}`,
+              cause
+            })
+          )
         )
       )
       const listening = () => resume(Effect.succeed(server))
@@ -120,7 +127,9 @@ const connect: NetworkShape["connect"] = (options) =>
             ALPNProtocols: ["h2"]
           })
     const fail = (cause: Error) =>
-      resume(Effect.fail(new NetworkError.ConnectError({ host, port, message: `cannot connect to ${text(options)}`, cause })))
+      resume(
+        Effect.fail(new NetworkError.ConnectError({ host, port, message: `cannot connect to ${text(options)}: ${why(cause)}`, cause }))
+      )
     socket.once("error", fail)
     socket.once(options.tls === undefined ? "connect" : "secureConnect", () => {
       socket.removeListener("error", fail)
@@ -128,6 +137,20 @@ const connect: NetworkShape["connect"] = (options) =>
     })
     return Effect.sync(() => void socket.destroy())
   })
+
+const WHY: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EADDRINUSE: "address already in use",
+  EADDRNOTAVAIL: "this machine has no such address",
+  ECONNREFUSED: "connection refused",
+  EHOSTUNREACH: "host unreachable",
+  ENOENT: "no such socket",
+  ENOTFOUND: "no such host",
+  ETIMEDOUT: "timed out"
+}
+
+/** What the system says, in words. */
+const why = (cause: Error & { readonly code?: string }): string => WHY[cause.code ?? ""] ?? cause.code ?? cause.message
 
 /** The address as text: `host:port`, or the path of a Unix socket. */
 export const text = (address: Address): string => address.path ?? format(address.host, address.port)
