@@ -24,18 +24,20 @@ const CHECK_INTERVAL = "5 seconds"
 
 type Response = MessageInitShape<typeof HealthCheckResponseSchema>
 
-/** The handlers for a server of the named services; the empty name means the server as a whole. */
-export const make = Effect.fnUntraced(function* (services: ReadonlyArray<string>) {
+/**
+ * The handlers for a server of the named services; the empty name means the server as a whole. Watches end when the app begins to stop, or when
+ * `closing` completes for a server without an app: they would hold up the drain.
+ */
+export const make = Effect.fnUntraced(function* (services: ReadonlyArray<string>, closing: Effect.Effect<void> = Effect.never) {
   const known = new Set(["", ...services])
   const lifecycle = yield* Lifecycle
   const ready = yield* isReady
   const current: Effect.Effect<Response> = Effect.map(ready, (serving) => ({ status: serving ? Status.SERVING : Status.NOT_SERVING }))
-  // Ends with the app's stop, so that watchers do not hold up the drain.
-  const changes: Stream.Stream<Response> = Stream.merge(
-    Stream.takeUntil(lifecycle.phases, (phase) => phase === "stopping"),
-    Stream.tick(CHECK_INTERVAL),
-    { haltStrategy: "left" }
-  ).pipe(
+  const phases = lifecycle.phases.pipe(
+    Stream.takeUntil((phase) => phase === "stopping"),
+    Stream.interruptWhen(closing)
+  )
+  const changes: Stream.Stream<Response> = Stream.merge(phases, Stream.tick(CHECK_INTERVAL), { haltStrategy: "left" }).pipe(
     Stream.mapEffect(() => current),
     Stream.changesWith((a, b) => a.status === b.status)
   )
@@ -44,7 +46,7 @@ export const make = Effect.fnUntraced(function* (services: ReadonlyArray<string>
       known.has(service) ? current : Effect.fail(KratosError.notFound("", `unknown service ${JSON.stringify(service.slice(0, 256))}`)),
     list: () => Effect.map(current, (status) => ({ statuses: Object.fromEntries([...known].map((name) => [name, status])) })),
     watch: ({ service }: { readonly service: string }) =>
-      known.has(service) ? changes : Stream.concat(Stream.succeed<Response>({ status: Status.SERVICE_UNKNOWN }), Stream.never)
+      known.has(service) ? changes : Stream.concat(Stream.succeed<Response>({ status: Status.SERVICE_UNKNOWN }), Stream.drain(phases))
   })
 })
 

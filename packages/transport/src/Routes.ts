@@ -9,6 +9,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import type * as Layer from "effect/Layer"
 import { isNode } from "./http/Http1.ts"
 import { Http2Exchange } from "./http/Http2Exchange.ts"
+import * as HttpError from "./http/HttpError.ts"
 import type { HttpExchange } from "./http/HttpExchange.ts"
 import { respondError } from "./rest/Server.ts"
 
@@ -35,7 +36,10 @@ export const make = Effect.fnUntraced(function* <E, R>(routes: Layer.Layer<never
     exchange.whenAborted(() => gone.abort())
     exchange.readBody(options.maxBodyBytes, (body) => {
       if (body instanceof KratosError.KratosError) return respondError(exchange, body)
-      web(toRequest(exchange, body, gone.signal)).then(
+      const request = toRequest(exchange, body, gone.signal)
+      if (request === undefined)
+        return respondError(exchange, HttpError.badRequest(`${exchange.method.slice(0, 32)} of this target is not supported`))
+      web(request).then(
         (response) => exchange.respondStream(response.status, [...response.headers], response.body),
         (cause) => {
           options.report("a route failed", cause)
@@ -46,14 +50,19 @@ export const make = Effect.fnUntraced(function* <E, R>(routes: Layer.Layer<never
   }
 })
 
-const toRequest = (exchange: HttpExchange, body: Uint8Array, signal: AbortSignal): Request => {
-  const headers = new Headers()
-  for (let i = 0; i < exchange.fields.length; i += 2) headers.append(exchange.fields[i]!, exchange.fields[i + 1]!)
+/** Undefined for what the web's `Request` does not take: TRACE, an authority that is none. */
+const toRequest = (exchange: HttpExchange, body: Uint8Array, signal: AbortSignal): Request | undefined => {
   const hasBody = body.length > 0 && exchange.method !== "GET" && exchange.method !== "HEAD"
-  return new Request(`${exchange.scheme}://${exchange.authority === "" ? "localhost" : exchange.authority}${exchange.target}`, {
-    method: exchange.method,
-    headers,
-    signal,
-    ...(hasBody ? { body: body as Uint8Array<ArrayBuffer> } : undefined) // bodies are never shared memory
-  })
+  try {
+    const headers = new Headers()
+    for (let i = 0; i < exchange.fields.length; i += 2) headers.append(exchange.fields[i]!, exchange.fields[i + 1]!)
+    return new Request(`${exchange.scheme}://${exchange.authority === "" ? "localhost" : exchange.authority}${exchange.target}`, {
+      method: exchange.method,
+      headers,
+      signal,
+      ...(hasBody ? { body: body as Uint8Array<ArrayBuffer> } : undefined) // bodies are never shared memory
+    })
+  } catch {
+    return undefined
+  }
 }

@@ -13,6 +13,7 @@ import type { Options as Http2Options } from "@effect-kratos/http2/Limits"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as HttpRouter from "effect/http/HttpRouter"
@@ -118,9 +119,13 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     add(service, Implementation.of(service.descriptor, value), compile)
   }
   const report = (message: string, cause: unknown): void => void fork(Effect.logError(message, cause))
+  const closing = yield* Latch.make()
   const rest = yield* RestServer.make([...operations.values()], { maxBodyBytes, now: timers.now, report })
   if (health) {
-    const implementation = yield* Health.make(options.services.map((service) => service.descriptor.typeName))
+    const implementation = yield* Health.make(
+      options.services.map((service) => service.descriptor.typeName),
+      closing.await
+    )
     add(Health.Health, implementation, { ...compile, aspects: Aspect.identity })
   }
   if (options.reflection !== false) {
@@ -154,6 +159,8 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     { grpc, http },
     { host, port, unix: options.unix, tls: options.tls, drainTimeout: options.drainTimeout, http2: options.http2, timers }
   )
+  // runs before the drain that `serve` has put below it
+  yield* Effect.addFinalizer(() => closing.open)
   const advertised = options.advertise ?? HostAddress.advertised(host)
   const secure = options.tls !== undefined
   const endpoints = [
