@@ -14,6 +14,8 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Channel } from "./Channel.ts"
 import { Channels } from "./Channels.ts"
+import * as ConnectClient from "./connect/Client.ts"
+import * as GrpcClient from "./grpc/Client.ts"
 import * as Invocation from "./grpc/Invocation.ts"
 import * as MessageCodec from "./MessageCodec.ts"
 import type * as Tls from "./Tls.ts"
@@ -25,8 +27,10 @@ export interface Options<R = never> {
   readonly aspects?: Aspect.Aspect<KratosError, R> | undefined
   /** Longest reply message, in bytes after decompression. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined
-  /** Compresses request messages. Default: not. */
+  /** Compresses request messages. Default: not. Connect has no deflate and sends gzip instead. */
   readonly compression?: "gzip" | "deflate" | undefined
+  /** The wire. Default gRPC. */
+  readonly protocol?: "grpc" | "connect" | undefined
   /** Speaks TLS; `discovery:///` then takes the instances' secure endpoints. Give the same object to clients that shall share connections. */
   readonly tls?: Tls.ClientOptions | undefined
 }
@@ -56,15 +60,19 @@ const compile = <R>(
 ): unknown => {
   const method = Outgoing.methodOf(desc)
   const aspects = Aspect.forMethod(options.aspects ?? Aspect.identity, method)
+  const input = MessageCodec.proto(desc.input)
+  const protocol =
+    options.protocol === "connect"
+      ? ConnectClient.protocol(desc, input, options.compression !== undefined)
+      : GrpcClient.protocol(input, options.compression)
   const call = aspects(
     Invocation.make({
       desc,
       classes,
       channel,
-      input: MessageCodec.proto(desc.input),
+      protocol,
       output: MessageCodec.proto(desc.output),
-      maxMessageBytes: options.maxMessageBytes ?? 4_194_304,
-      compression: options.compression
+      maxMessageBytes: options.maxMessageBytes ?? 4_194_304
     })
   )
   const start = (outgoing: Outgoing.Outgoing): Effect.Effect<Message | void, unknown> =>
@@ -73,7 +81,7 @@ const compile = <R>(
       Context.add(options.aspects === undefined ? caller : Context.merge(context, caller), Call, outgoing)
     )
   const outgoing = (message: object | undefined, requests?: Requests): Effect.Effect<Outgoing.Outgoing> =>
-    Effect.map(Deadline.Current, (deadline) => new Outgoing.Outgoing(method, channel.target, deadline, message, requests))
+    Effect.map(Deadline.Current, (deadline) => new Outgoing.Outgoing(protocol.name, method, channel.target, deadline, message, requests))
   const replies = (message: object | undefined, requests?: Requests): Stream.Stream<Message, unknown> =>
     Stream.unwrap(
       Effect.gen(function* () {

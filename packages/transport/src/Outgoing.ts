@@ -8,7 +8,7 @@ import * as MessageQueue from "./MessageQueue.ts"
 
 export class Outgoing implements CallShape {
   readonly side = "client"
-  readonly transport = "grpc"
+  readonly transport: string
   readonly operation: string
   readonly service: string
   readonly method: string
@@ -29,12 +29,14 @@ export class Outgoing implements CallShape {
   readonly replies: MessageQueue.MessageQueue<Message, unknown> = new MessageQueue.MessageQueue()
 
   constructor(
+    transport: string,
     method: Method,
     target: string,
     deadline: Deadline | undefined,
     message: object | undefined,
     requests: Stream.Stream<object, unknown> | undefined
   ) {
+    this.transport = transport
     this.operation = method.operation
     this.service = method.service
     this.method = method.method

@@ -2,35 +2,36 @@
  * gRPC over HTTP/2, the client's side: one exchange on a connection. It opens the stream, feeds it, reads the reply and says how it ended;
  * waiting, deadlines and retries of streams that the server never saw belong to the caller in `Client.ts`.
  */
-import type { Message } from "@bufbuild/protobuf"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
 import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
 import type { Headers } from "@effect-kratos/http2/Headers"
-import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
+import type { Stream as H2Stream } from "@effect-kratos/http2/Stream"
+import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
 import * as Compression from "./Compression.ts"
 import * as GrpcError from "./GrpcError.ts"
 import * as GrpcMessage from "./Message.ts"
 import * as GrpcStatus from "./Status.ts"
+import * as Timeout from "./Timeout.ts"
 
-/** What hears of a reply. Exactly one of `onEnd` and `onUnprocessed` is called, once. */
-export interface Receiver {
-  readonly output: MessageCodec
-  readonly maxMessageBytes: number
-  readonly onHeader: (metadata: MutableMetadata) => void
-  readonly onMessage: (message: Message) => void
-  /** Bytes of DATA came in; messages in them were delivered before. */
-  readonly onBytes: (bytes: number) => void
-  /** The reply is complete (undefined) or failed. */
-  readonly onEnd: (error: KratosError | undefined, trailers: MutableMetadata | undefined) => void
-  /** The server promises that it has not acted on the request: it may be sent again. */
-  readonly onUnprocessed: () => void
-  readonly onDrain: () => void
-}
+/** gRPC for messages of one method. */
+export const protocol = (input: MessageCodec, compression: Compression.Encoding | undefined): ClientProtocol => ({
+  name: "grpc",
+  head: [
+    ["content-type", "application/grpc"],
+    ["te", "trailers"],
+    ["user-agent", "grpc-effect-kratos"],
+    ["grpc-accept-encoding", Compression.ACCEPTED],
+    ...(compression === undefined ? [] : [["grpc-encoding", compression] as const])
+  ],
+  timeout: (milliseconds) => ["grpc-timeout", Timeout.format(milliseconds)],
+  encode: compression === undefined ? input.encodeFramed : (message) => GrpcMessage.frame(input.encode(message), compression),
+  exchange: (receiver) => new Exchange(receiver)
+})
 
-export class Exchange implements StreamListener {
+class Exchange implements ClientExchange {
   stream: H2Stream | undefined = undefined
   private readonly receiver: Receiver
   private reader: GrpcMessage.Reader | undefined = undefined
@@ -102,13 +103,15 @@ export class Exchange implements StreamListener {
     if (this.ended) return
     this.ended = true
     this.receiver.onEnd(error, trailers)
-    // Nothing more is wanted of a stream that failed half-way, or whose request is still going out.
-    if (this.stream?.closed === false) this.stream.reset(error === undefined ? ErrorCode.NO_ERROR : ErrorCode.CANCEL)
+    const { stream } = this
+    if (stream === undefined || stream.closed) return
+    // Nothing more is wanted of a stream that failed half-way, or whose request is still going out. One that is complete closes behind this callback.
+    queueMicrotask(() => stream.reset(error === undefined ? ErrorCode.NO_ERROR : ErrorCode.CANCEL))
   }
 }
 
 /** The error of a reset stream or a lost connection (gRPC over HTTP/2, "Errors"). */
-const aborted = (code: number): KratosError => {
+export const aborted = (code: number): KratosError => {
   switch (code) {
     case ErrorCode.CANCEL:
       return GrpcError.cancelled("the server cancelled the call")

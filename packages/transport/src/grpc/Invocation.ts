@@ -16,26 +16,22 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Channel, Connection } from "../Channel.ts"
+import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
 import type { Timer } from "../DeadlineTimers.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
 import type { Outgoing } from "../Outgoing.ts"
-import { Exchange, type Receiver } from "./Client.ts"
-import * as Compression from "./Compression.ts"
 import * as GrpcError from "./GrpcError.ts"
-import * as GrpcMessage from "./Message.ts"
 import * as GrpcStatus from "./Status.ts"
-import * as Timeout from "./Timeout.ts"
 
 /** What is fixed for a method of a client. */
 export interface Options {
   readonly desc: DescMethod
   readonly classes: ReadonlyArray<ReasonClass>
   readonly channel: Channel
-  readonly input: MessageCodec
+  readonly protocol: ClientProtocol
   readonly output: MessageCodec
   readonly maxMessageBytes: number
-  readonly compression: Compression.Encoding | undefined
 }
 
 /** How often a stream that the server has not processed is opened again. */
@@ -115,10 +111,10 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
   })
 }
 
-/** A message with its prefix; 400 when it is not what its type says. */
-const encode = ({ compression, desc, input }: Options, message: object): Uint8Array | KratosError.KratosError => {
+/** A message for the wire; 400 when it is not what its type says. */
+const encode = ({ desc, protocol }: Options, message: object): Uint8Array | KratosError.KratosError => {
   try {
-    return compression === undefined ? input.encodeFramed(message) : GrpcMessage.frame(input.encode(message), compression)
+    return protocol.encode(message)
   } catch (cause) {
     return KratosError.badRequest("CODEC", `the request is not a valid ${desc.input.typeName}`, { cause })
   }
@@ -128,7 +124,7 @@ const encode = ({ compression, desc, input }: Options, message: object): Uint8Ar
 class Running implements Receiver {
   readonly output: MessageCodec
   readonly maxMessageBytes: number
-  readonly exchange: Exchange
+  readonly exchange: ClientExchange
   timer: Timer | undefined = undefined
   private readonly options: Options
   private readonly call: Outgoing
@@ -157,7 +153,7 @@ class Running implements Receiver {
     this.resume = resume
     this.again = again
     this.single = call.kind === "unary" || call.kind === "client_streaming"
-    this.exchange = new Exchange(this)
+    this.exchange = options.protocol.exchange(this)
   }
 
   onHeader(metadata: MutableMetadata): void {
@@ -278,7 +274,7 @@ const exceeded = (call: Outgoing): KratosError.KratosError =>
 type Heads = (connection: Connection, call: Outgoing, timeout: number | undefined) => HeaderBlock | KratosError.KratosError
 
 /** Request heads of a method: one a node, to which a call adds its timeout and metadata. */
-const makeHeads = ({ compression, desc }: Options): Heads => {
+const makeHeads = ({ desc, protocol }: Options): Heads => {
   const made = new WeakMap<Connection, HeaderBlock>()
   return (connection, call, timeout) => {
     let head = made.get(connection)
@@ -288,17 +284,13 @@ const makeHeads = ({ compression, desc }: Options): Heads => {
         [":scheme", connection.scheme],
         [":path", `/${desc.parent.typeName}/${desc.name}`],
         [":authority", connection.authority],
-        ["content-type", "application/grpc"],
-        ["te", "trailers"],
-        ["user-agent", "grpc-effect-kratos"],
-        ["grpc-accept-encoding", Compression.ACCEPTED],
-        ...(compression === undefined ? [] : [["grpc-encoding", compression] as const])
+        ...protocol.head
       ])
       made.set(connection, head)
     }
     if (timeout === undefined && call.request.size === 0) return head
     const metadata = HeaderFields.fromMetadata(call.request)
     if (metadata instanceof KratosError.KratosError) return metadata
-    return head.extend(timeout === undefined ? metadata : [["grpc-timeout", Timeout.format(timeout)], ...metadata])
+    return head.extend(timeout === undefined ? metadata : [protocol.timeout(timeout), ...metadata])
   }
 }
