@@ -106,6 +106,8 @@ export interface Options {
   readonly timers: DeadlineTimers
   /** The services around each call; asked per call because the app's identity becomes known after the server has started. */
   readonly services: () => Context.Context<never>
+  /** The fibers of calls that wait, for a server that must not close before them. */
+  readonly running: Set<Fiber.Fiber<unknown, unknown>>
 }
 
 export const make = (desc: DescMethod, implementation: Implementation, options: Options): Operation | undefined => {
@@ -146,7 +148,7 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
       onEnd(finish(hooks, call, exit, states, context))
       return undefined
     }
-    return detach(fiber, call, options.timers, (ended) => onEnd(finish(hooks, call, ended, states, context)))
+    return detach(fiber, call, options, (ended) => onEnd(finish(hooks, call, ended, states, context)))
   }
   return { desc, method, run }
 }
@@ -170,10 +172,11 @@ const finish = (
 const detach = (
   fiber: Fiber.Fiber<Reply | void, unknown>,
   call: Incoming,
-  timers: DeadlineTimers,
+  { running, timers }: Options,
   onEnd: (exit: Ended) => void
 ): (() => void) => {
   let expired = false
+  running.add(fiber)
   const timer =
     call.deadline === undefined
       ? undefined
@@ -182,6 +185,7 @@ const detach = (
           fiber.interruptUnsafe()
         })
   fiber.addObserver((exit) => {
+    running.delete(fiber)
     if (timer !== undefined) timers.remove(timer)
     onEnd(expired && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Exit.fail(deadlineExceeded(call)) : exit)
   })

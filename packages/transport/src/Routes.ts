@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { isNode } from "./http/Http1.ts"
 import { Http2Exchange } from "./http/Http2Exchange.ts"
 import * as HttpError from "./http/HttpError.ts"
@@ -20,7 +21,8 @@ export interface Options {
 
 /** A handler for the exchanges that no service has a path for; it answers 404 itself where the routes have none either. */
 export const make = Effect.fnUntraced(function* <E, R>(routes: Layer.Layer<never, E, R>, options: Options) {
-  const scope = yield* Effect.scope
+  // One of their own, older than the listener: requests are drained before it closes and interrupts what is left.
+  const scope = yield* Scope.fork(yield* Effect.scope)
   const app = yield* HttpRouter.toHttpEffect(routes)
   const context = yield* Effect.context<never>()
   // Loaded only for those who have routes: it brings a WebSocket server with it.

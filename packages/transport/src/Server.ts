@@ -13,6 +13,7 @@ import type { Options as Http2Options } from "@effect-kratos/http2/Limits"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -94,6 +95,9 @@ export const layer = <const Services extends ReadonlyArray<Service.Any>, AspectR
   // `make` reads the services from the context by their keys; the signature above says which they are
   Layer.effect(Server, make(options as unknown as AnyOptions)).pipe(Layer.provideMerge(Lifecycle.layer)) as never
 
+/** How long a stopping server waits for the handlers that it has interrupted. */
+const INTERRUPTION = "5 seconds"
+
 type AnyOptions = Options<ReadonlyArray<Service.Any>, never, never, never>
 
 const make = Effect.fnUntraced(function* (options: AnyOptions) {
@@ -105,7 +109,8 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   let services = ambient
   yield* lifecycle.onInfo((info) => (services = Context.add(ambient, AppInfo, info)))
 
-  const compile = { aspects: options.aspects ?? Aspect.identity, timers, services: () => services }
+  const running = new Set<Fiber.Fiber<unknown, unknown>>()
+  const compile: Operation.Options = { aspects: options.aspects ?? Aspect.identity, timers, services: () => services, running }
   const operations = new Map<string, Operation.Operation>()
   const add = (service: Service.Any, implementation: Implementation.Implementation, how: Operation.Options) => {
     for (const method of service.descriptor.methods) {
@@ -155,6 +160,15 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     if (routes !== undefined) return routes(exchange)
     RestServer.respondError(exchange, HttpError.notFound(exchange.target))
   }
+  // Runs after the drain: what handlers do on their way out still finds the services that they need.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => Fiber.awaitAll(running)).pipe(
+      Effect.timeoutOrElse({
+        duration: INTERRUPTION,
+        orElse: () => Effect.logWarning(`${running.size} interrupted calls have not ended after ${INTERRUPTION}`)
+      })
+    )
+  )
   const address = yield* Listener.serve(
     { grpc, http },
     { host, port, unix: options.unix, tls: options.tls, drainTimeout: options.drainTimeout, http2: options.http2, timers }

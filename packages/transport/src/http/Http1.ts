@@ -36,7 +36,8 @@ export interface NodeExchange extends HttpExchange {
 export const isNode = (exchange: HttpExchange): exchange is NodeExchange => exchange.version === 1
 
 export const make = (handler: Handler, options: Options): Http1 => {
-  let closing = false
+  const state: State = { closing: false }
+  let sweep: NodeJS.Timeout | undefined
   const server = http.createServer(
     {
       maxHeaderSize: options.maxHeaderBytes,
@@ -46,8 +47,7 @@ export const make = (handler: Handler, options: Options): Http1 => {
       joinDuplicateHeaders: false
     },
     (request, response) => {
-      if (closing) response.shouldKeepAlive = false
-      handler(new Http1Exchange(request, response))
+      handler(new Http1Exchange(request, response, state))
     }
   )
   // Node keeps its list of connections, and with it the timeouts and the close of idle ones, from this event on.
@@ -69,13 +69,26 @@ export const make = (handler: Handler, options: Options): Http1 => {
       server.emit("connection", duplex)
     },
     shutdown: () => {
-      closing = true
+      state.closing = true
       server.closeIdleConnections()
+      // a reply whose head had left promised to keep its connection: that one is idle once the reply is out
+      sweep = setInterval(() => server.closeIdleConnections(), SWEEP)
       server.close() // ends the check of the timeouts; there is no socket of its own to close
     },
-    destroy: () => server.closeAllConnections()
+    destroy: () => {
+      clearInterval(sweep)
+      server.closeAllConnections()
+    }
   }
 }
+
+/** What the exchanges of a server share. */
+interface State {
+  closing: boolean
+}
+
+/** How often a stopping server looks for idle connections, in milliseconds. */
+const SWEEP = 20
 
 /** How many bytes of a body may wait for `consumed`. */
 const WINDOW = 65_536
@@ -84,13 +97,15 @@ class Http1Exchange implements NodeExchange {
   readonly version = 1
   readonly nodeRequest: http.IncomingMessage
   readonly nodeResponse: http.ServerResponse
+  private readonly state: State
   private responded = false
   private window = WINDOW
   private readonly added: Array<readonly [string, string]> = []
 
-  constructor(request: http.IncomingMessage, response: http.ServerResponse) {
+  constructor(request: http.IncomingMessage, response: http.ServerResponse, state: State) {
     this.nodeRequest = request
     this.nodeResponse = response
+    this.state = state
   }
 
   get method(): string {
@@ -206,6 +221,7 @@ class Http1Exchange implements NodeExchange {
   }
 
   private writeHead(status: number, fields: ReadonlyArray<readonly [string, string]>): void {
+    if (this.state.closing) this.nodeResponse.shouldKeepAlive = false
     const flat: Array<string> = []
     for (const [name, value] of fields) flat.push(name, value)
     for (const [name, value] of this.added) {
