@@ -222,7 +222,11 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     const delta = this.limits.initialWindowSize - this.receiveWindow
     if (delta === 0) return
     this.receiveWindow += delta
-    for (const stream of this.streams.all()) stream.receiveWindow += delta
+    for (const stream of this.streams.all()) {
+      stream.receiveWindow += delta
+      // What was consumed under the larger window may now be all that the peer waits for.
+      stream.consumed(0)
+    }
   }
 
   /** @internal */

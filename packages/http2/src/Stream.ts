@@ -121,7 +121,7 @@ export class Stream {
 
   /** The receiver is done with so many bytes of the body; the peer may send as many more. */
   consumed(bytes: number): void {
-    if ((this.state & (State.CLOSED | State.REMOTE_END)) === 0 && bytes > 0) this.connection.release(this, bytes)
+    if ((this.state & (State.CLOSED | State.REMOTE_END)) === 0 && bytes >= 0) this.connection.release(this, bytes)
   }
 
   /** Ends the stream at once with RST_STREAM; drops what is queued. Does nothing on a closed stream. */

@@ -147,6 +147,16 @@ describe("bad input to a server", () => {
     }
   })
 
+  it("holds the peer to the table size that it has acknowledged", () => {
+    const indexing = F.frame(1, 5, 1, [...F.rawBlock(F.GET), 0x40, 1, 97, 1, 98])
+    const wire = Wire.server({ headerTableSize: 0 })
+    wire.frames()
+    wire.send(F.PREFACE, F.settings(), indexing)
+    assert.isFalse(wire.connection.closed)
+    wire.send(F.SETTINGS_ACK, F.headers(3, F.GET, F.END))
+    assert.strictEqual(F.show(wire.frames()).at(-1), `GOAWAY 0 1 ${COMPRESSION_ERROR}`)
+  })
+
   it("ignores what it does not know", () => {
     const wire = Wire.server()
     wire.open()
@@ -204,6 +214,16 @@ describe("abuse", () => {
     for (let id = 1; id < 201; id += 2) {
       wire.time += 100
       wire.send(F.headers(id, F.POST), F.reset(id, 8))
+    }
+    assert.isFalse(wire.connection.closed)
+  })
+
+  it("forgives a client that lets work be finished", () => {
+    const wire = Wire.server({ maxResets: 10 })
+    wire.open()
+    for (let id = 1; id < 401; id += 4) {
+      wire.send(F.headers(id, F.POST), F.reset(id, 8), F.headers(id + 2, F.GET, F.END))
+      wire.exchanges.at(-1)?.stream?.respond(HeaderBlock.make([[":status", "200"]]), new Uint8Array(1), undefined)
     }
     assert.isFalse(wire.connection.closed)
   })

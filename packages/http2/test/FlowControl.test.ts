@@ -76,6 +76,39 @@ describe("sending", () => {
     assert.include(F.show(rest), "DATA 1 99 END")
   })
 
+  it("lets streams take turns by 16 KiB whatever the peer would accept", () => {
+    const wire = Wire.server()
+    wire.open([INITIAL_WINDOW, 1_000_000], [5, 100_000])
+    wire.send(F.windowUpdate(0, 1_000_000))
+    requests(wire, 1, 3)
+    for (const { stream } of wire.exchanges) {
+      stream?.headers(head, false)
+      stream?.data(pattern(20_000), true)
+    }
+    assert.deepStrictEqual(F.show(wire.frames().filter(({ type }) => type === 0)), [
+      "DATA 1 16384",
+      "DATA 3 16384",
+      "DATA 1 3616 END",
+      "DATA 3 3616 END"
+    ])
+  })
+
+  it("forgets a stream that is reset while it waits for the connection", () => {
+    const wire = Wire.server()
+    wire.open([INITIAL_WINDOW, 1_000_000])
+    requests(wire, 1, 3, 5, 7)
+    const waiting = wire.connection.sender["waiting"]
+    for (const { stream } of wire.exchanges) stream?.respond(head, pattern(100_000), undefined)
+    wire.frames()
+    assert.isFalse(waiting.isEmpty)
+    for (const i of [1, 3, 0, 2]) wire.exchanges[i]?.stream?.reset(ErrorCode.CANCEL)
+    assert.isTrue(waiting.isEmpty)
+    requests(wire, 9)
+    wire.exchanges[4]?.stream?.respond(head, pattern(100), undefined)
+    wire.send(F.windowUpdate(0, 1000))
+    assert.include(F.show(wire.frames()), "DATA 9 100 END")
+  })
+
   it("keeps to the peer's frame size and joins small chunks into one frame", () => {
     const wire = Wire.server()
     wire.open([INITIAL_WINDOW, 0])
@@ -200,6 +233,17 @@ describe("receiving", () => {
     assert.deepStrictEqual(F.show(wire.frames()), ["WINDOW_UPDATE 0 32768"])
   })
 
+  it("holds the peer to the window of the connection", () => {
+    const wire = Wire.server({ connectionWindowSize: 65_535, initialWindowSize: 1_000_000, maxFrameSize: 200_000 })
+    wire.open()
+    wire.send(F.headers(1, F.POST))
+    for (let i = 0; i < 10; i++) wire.send(F.data(1, "x".repeat(30_000)))
+    assert.isFalse(wire.connection.closed)
+    wire.send(F.data(1, "x".repeat(70_000)))
+    assert.strictEqual(F.show(wire.frames()).at(-1), `GOAWAY 0 1 ${ErrorCode.FLOW_CONTROL_ERROR}`)
+    assert.strictEqual(wire.exchanges[0]?.received, 300_000)
+  })
+
   it("counts the data of finished streams for the connection", () => {
     const wire = Wire.server({ connectionWindowSize: 65_535 })
     wire.open()
@@ -225,8 +269,13 @@ describe("receiving", () => {
     wire.frames()
     wire.send(F.PREFACE, F.settings(), F.headers(1, F.POST), F.data(1, "x".repeat(10_000)))
     assert.strictEqual(wire.exchanges[0]?.received, 10_000)
-    wire.exchanges[0]!.consume = false
-    wire.send(F.SETTINGS_ACK, F.headers(3, F.POST), F.data(3, "x".repeat(11)))
+    wire.frames()
+    // The peer now counts 10,000 bytes more than its window, all of them consumed.
+    wire.send(F.SETTINGS_ACK)
+    assert.deepStrictEqual(F.show(wire.frames()), ["WINDOW_UPDATE 1 10000"])
+    wire.send(F.data(1, "x".repeat(10)))
+    assert.strictEqual(wire.exchanges[0]?.received, 10_010)
+    wire.send(F.headers(3, F.POST), F.data(3, "x".repeat(11)))
     assert.include(F.show(wire.frames()), `RST_STREAM 3 ${ErrorCode.FLOW_CONTROL_ERROR}`)
   })
 })
