@@ -1,6 +1,7 @@
 /** HTTP/1.1 through `node:http`, which is handed each connection after its first bytes were read. */
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import * as http from "node:http"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
@@ -31,6 +32,8 @@ const unknown: Origin = { address: "", endpoint: "", identity: undefined }
 export interface NodeExchange extends HttpExchange {
   readonly nodeRequest: http.IncomingMessage
   readonly nodeResponse: http.ServerResponse
+  /** Hands over the connection of a client that asks for a WebSocket, with the bytes that came behind its head; undefined when it asks for none. */
+  readonly takeSocket: () => { readonly socket: Duplex; readonly head: Buffer } | undefined
 }
 
 export const isNode = (exchange: HttpExchange): exchange is NodeExchange => exchange.version === 1
@@ -62,6 +65,17 @@ export const make = (handler: Handler, options: Options): Http1 => {
     const body = JSON.stringify({ code: Number(status.slice(0, 3)), reason: "", message: status.slice(4).toLowerCase(), metadata: {} })
     socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
   })
+  server.on("upgrade", (request: http.IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on("error", ignore)
+    if (request.headers.upgrade?.toLowerCase() !== "websocket") return decline(server, request, socket, head)
+    // Answered like any other request until somebody takes the socket.
+    const response = new http.ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket as Socket) // of which it uses what every Duplex has
+    response.once("finish", () => socket.end())
+    socket.on("drain", () => response.emit("drain"))
+    handler(new Http1Exchange(request, response, state, head))
+  })
   return {
     server,
     accept: (duplex, origin) => {
@@ -80,6 +94,26 @@ export const make = (handler: Handler, options: Options): Http1 => {
       server.closeAllConnections()
     }
   }
+}
+
+// "close" follows
+const ignore = (): void => {}
+
+/** Serves a request as if it had not asked for another protocol (`h2c`), which is every server's right (RFC 9110, section 7.8). */
+const decline = (server: http.Server, request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
+  let text = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`
+  for (let i = 0; i < request.rawHeaders.length; i += 2) {
+    const name = request.rawHeaders[i]!
+    let value = request.rawHeaders[i + 1]!
+    if (/^(?:upgrade|http2-settings)$/i.test(name)) continue
+    if (/^connection$/i.test(name)) {
+      const options = value.split(",").filter((option) => !/^\s*(?:upgrade|http2-settings)\s*$/i.test(option))
+      value = options.join(",")
+    }
+    text += `${name}: ${value}\r\n`
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, "latin1"), head]))
+  server.emit("connection", socket)
 }
 
 /** What the exchanges of a server share. */
@@ -101,11 +135,23 @@ class Http1Exchange implements NodeExchange {
   private responded = false
   private window = WINDOW
   private readonly added: Array<readonly [string, string]> = []
+  /** What came behind the head of a request for a WebSocket, which has no body. */
+  private readonly upgrade: Buffer | undefined
 
-  constructor(request: http.IncomingMessage, response: http.ServerResponse, state: State) {
+  constructor(request: http.IncomingMessage, response: http.ServerResponse, state: State, upgrade?: Buffer) {
     this.nodeRequest = request
     this.nodeResponse = response
     this.state = state
+    this.upgrade = upgrade
+  }
+
+  takeSocket(): { readonly socket: Duplex; readonly head: Buffer } | undefined {
+    const { nodeResponse, upgrade } = this
+    const socket = nodeResponse.socket
+    if (upgrade === undefined || socket === null || this.responded) return undefined
+    this.responded = true
+    nodeResponse.detachSocket(socket)
+    return { socket, head: upgrade }
   }
 
   get method(): string {
@@ -134,6 +180,7 @@ class Http1Exchange implements NodeExchange {
 
   readBody(maxBytes: number, done: (body: Uint8Array | KratosError) => void): void {
     const request = this.nodeRequest
+    if (this.upgrade !== undefined) return done(EMPTY)
     const announced = request.headers["content-length"]
     if (announced === undefined && request.headers["transfer-encoding"] === undefined) return done(EMPTY)
     if (announced !== undefined && Number(announced) > maxBytes) return this.tooLarge(maxBytes, done)
@@ -172,6 +219,7 @@ class Http1Exchange implements NodeExchange {
 
   readStream(reader: BodyReader): void {
     const request = this.nodeRequest
+    if (this.upgrade !== undefined) return reader.onEnd()
     request.on("data", (chunk: Buffer) => {
       this.window -= chunk.length
       if (this.window <= 0) request.pause()
