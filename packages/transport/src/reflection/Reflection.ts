@@ -5,8 +5,7 @@
  * answer with `NOT_FOUND`, not the end of the stream.
  */
 import type { DescFile, DescService, MessageInitShape } from "@bufbuild/protobuf"
-import { Lifecycle } from "@effect-kratos/core/Lifecycle"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import {
   ServerReflection as V1,
@@ -28,36 +27,35 @@ const INVALID_ARGUMENT = 3
 /** Longest name of a caller's that an error repeats. */
 const maxName = 256
 
-/** One implementation per service of reflection, for a server of `served`; the index is made when somebody first asks. */
-export const make: (
-  served: ReadonlyArray<DescService>
-) => Effect.Effect<ReadonlyArray<readonly [DescService, Implementation.Implementation]>, never, Lifecycle> = Effect.fnUntraced(
-  function* (served) {
-    const lifecycle = yield* Lifecycle
-    // tools keep their streams open for as long as they run, which must not hold up the drain
-    const stopping = Stream.runDrain(Stream.takeUntil(lifecycle.phases, (phase) => phase === "stopping"))
-    let index: FileIndex.FileIndex | undefined
-    const serverReflectionInfo = (requests: Stream.Stream<ServerReflectionRequest, unknown>) =>
-      Stream.suspend(() => {
-        const answer = conversation((index ??= FileIndex.make(served)))
-        return Stream.map(requests, (request): Response => ({
-          validHost: request.host,
-          originalRequest: request,
-          messageResponse: answer(request)
-        }))
-      }).pipe(Stream.haltWhen(stopping))
-    // the two contracts differ in their package only, so the fields of one fit the other; a message of one is no message of the other
-    const alpha = (requests: Stream.Stream<ServerReflectionRequest, unknown>) =>
-      Stream.map(serverReflectionInfo(requests), ({ originalRequest, ...response }) => ({
-        ...response,
-        originalRequest: { host: originalRequest?.host, messageRequest: plain(originalRequest?.messageRequest) }
+/**
+ * One implementation per service of reflection, for a server of `served`; the index is made when somebody first asks. Streams end when `closing`
+ * completes: tools keep theirs open for as long as they run, which must not hold up the drain.
+ */
+export const make = (
+  served: ReadonlyArray<DescService>,
+  closing: Effect.Effect<void>
+): ReadonlyArray<readonly [DescService, Implementation.Implementation]> => {
+  let index: FileIndex.FileIndex | undefined
+  const serverReflectionInfo = (requests: Stream.Stream<ServerReflectionRequest, unknown>) =>
+    Stream.suspend(() => {
+      const answer = conversation((index ??= FileIndex.make(served)))
+      return Stream.map(requests, (request): Response => ({
+        validHost: request.host,
+        originalRequest: request,
+        messageResponse: answer(request)
       }))
-    return [
-      [V1, Implementation.of(V1, { serverReflectionInfo })],
-      [V1Alpha, Implementation.of(V1Alpha, { serverReflectionInfo: alpha })]
-    ]
-  }
-)
+    }).pipe(Stream.haltWhen(closing))
+  // the two contracts differ in their package only, so the fields of one fit the other; a message of one is no message of the other
+  const alpha = (requests: Stream.Stream<ServerReflectionRequest, unknown>) =>
+    Stream.map(serverReflectionInfo(requests), ({ originalRequest, ...response }) => ({
+      ...response,
+      originalRequest: { host: originalRequest?.host, messageRequest: plain(originalRequest?.messageRequest) }
+    }))
+  return [
+    [V1, Implementation.of(V1, { serverReflectionInfo })],
+    [V1Alpha, Implementation.of(V1Alpha, { serverReflectionInfo: alpha })]
+  ]
+}
 
 /** A question without the type of its contract. */
 const plain = (request: NonNullable<Response["originalRequest"]>["messageRequest"]): unknown =>
