@@ -2,6 +2,9 @@
 import { type DescMessage, fromBinary, fromJsonString, type Message, type Registry, toBinary, toJsonString } from "@bufbuild/protobuf"
 import { PREFIX, writePrefix } from "./grpc/Message.ts"
 import { complete, type Reply } from "./Implementation.ts"
+import * as Decoder from "./protobuf/Decoder.ts"
+import * as Encoder from "./protobuf/Encoder.ts"
+import { Writer } from "./protobuf/Writer.ts"
 
 export interface MessageCodec {
   /** Undefined when the bytes are not such a message. The message may refer to `bytes` only as long as it has no field of type bytes. */
@@ -19,21 +22,49 @@ const framed = (bytes: Uint8Array): Uint8Array => {
   return target
 }
 
+/** Binary protobuf: compiled from the descriptor where that is possible, protobuf-es for the rest and for the final word on what does not fit. */
 export const proto = (schema: DescMessage): MessageCodec => {
+  const encoder = Encoder.compile(schema)
+  const decoder = Decoder.compile(schema)
   const copies = hasBytes(schema, new Set())
-  const encode = (reply: Reply) => toBinary(schema, complete(schema, reply))
+  const slow = (reply: Reply) => toBinary(schema, complete(schema, reply))
   return {
     decode: (bytes) => {
       try {
-        // the decoder keeps views for fields of type bytes, and the wire reuses its buffer
+        if (decoder !== undefined) return decoder(bytes)
+        // protobuf-es keeps views for fields of type bytes, and the wire reuses its buffer
         return fromBinary(schema, copies ? bytes.slice() : bytes)
       } catch {
         return undefined
       }
     },
-    encode,
-    encodeFramed: (reply) => framed(encode(reply))
+    encode: (reply) => (encoder && written(encoder, reply, 0)) ?? slow(reply),
+    encodeFramed: (reply) => {
+      const bytes = encoder && written(encoder, reply, PREFIX)
+      if (bytes === undefined) return framed(slow(reply))
+      writePrefix(bytes, 0, bytes.length - PREFIX, false)
+      return bytes
+    }
   }
+}
+
+/** Encoding is synchronous, so all codecs share one writer; one that has grown large is not kept. */
+let shared: Writer | undefined
+const MAX_KEPT = 1_048_576
+
+/** What the encoder writes behind `offset` free bytes; undefined when it does not take the value. */
+const written = (encoder: Encoder.Encoder, reply: Reply, offset: number): Uint8Array | undefined => {
+  const writer = (shared ??= new Writer())
+  writer.position = offset
+  try {
+    encoder(writer, reply)
+  } catch {
+    return undefined
+  }
+  const bytes = Buffer.allocUnsafe(writer.position)
+  writer.buffer.copy(bytes, offset, offset, writer.position)
+  if (writer.buffer.length > MAX_KEPT) shared = undefined
+  return bytes
 }
 
 export const json = (schema: DescMessage, registry: Registry): MessageCodec => {

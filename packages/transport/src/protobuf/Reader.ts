@@ -1,0 +1,178 @@
+/** Bytes to be read by compiled decoders. Every method throws on bytes that are no protobuf; reading past the end is noticed at the latest by the caller. */
+
+class Malformed extends Error {}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+export class Reader {
+  readonly buffer: Uint8Array
+  position = 0
+  /** Made when a field of fixed size needs it. */
+  private lazyView: DataView | undefined = undefined
+  /** The upper half of the last 64-bit varint; the lower half was returned. */
+  private high = 0
+
+  constructor(buffer: Uint8Array) {
+    this.buffer = buffer
+  }
+
+  private get view(): DataView {
+    return (this.lazyView ??= new DataView(this.buffer.buffer, this.buffer.byteOffset, this.buffer.byteLength))
+  }
+
+  fail(): never {
+    throw new Malformed()
+  }
+
+  /** A tag: at most five bytes, a field number from 1 on. */
+  tag(): number {
+    const first = this.buffer[this.position]!
+    if (first < 0x80) {
+      this.position++
+      return first
+    }
+    const tag = this.varint()
+    if (this.high !== 0) this.fail()
+    return tag
+  }
+
+  /** A varint; returns its lower half and keeps the upper. */
+  private varint(): number {
+    const { buffer } = this
+    let low = 0
+    let high = 0
+    for (let shift = 0; shift < 70; shift += 7) {
+      const byte = buffer[this.position++]
+      if (byte === undefined) this.fail()
+      if (shift < 28) low |= (byte & 0x7f) << shift
+      else if (shift === 28) {
+        low |= byte << 28
+        high |= (byte & 0x7f) >>> 4
+      } else high |= (byte & 0x7f) << (shift - 32)
+      if (byte < 0x80) {
+        this.high = high >>> 0
+        return low >>> 0
+      }
+    }
+    return this.fail()
+  }
+
+  /** A length, checked against what is there; returns where it ends. */
+  end(): number {
+    const end =
+      this.position < this.buffer.length && this.buffer[this.position]! < 0x80
+        ? this.buffer[this.position++]! + this.position
+        : this.longEnd()
+    if (end > this.buffer.length) this.fail()
+    return end
+  }
+  private longEnd(): number {
+    const length = this.varint()
+    if (this.high !== 0) this.fail()
+    return length + this.position
+  }
+
+  int32(): number {
+    return this.varint() | 0
+  }
+  uint32(): number {
+    return this.varint()
+  }
+  sint32(): number {
+    const value = this.varint()
+    return (value >>> 1) ^ -(value & 1)
+  }
+  uint64(): bigint {
+    const low = this.varint()
+    return this.high === 0 ? BigInt(low) : (BigInt(this.high) << 32n) | BigInt(low)
+  }
+  int64(): bigint {
+    const value = this.uint64()
+    return this.high > 0x7fffffff ? BigInt.asIntN(64, value) : value
+  }
+  sint64(): bigint {
+    const value = this.uint64()
+    return (value >> 1n) ^ -(value & 1n)
+  }
+  bool(): boolean {
+    const low = this.varint()
+    return low !== 0 || this.high !== 0
+  }
+  private take(bytes: number): number {
+    const at = this.position
+    this.position += bytes
+    return at
+  }
+  fixed32(): number {
+    return this.view.getUint32(this.take(4), true)
+  }
+  sfixed32(): number {
+    return this.view.getInt32(this.take(4), true)
+  }
+  fixed64(): bigint {
+    return this.view.getBigUint64(this.take(8), true)
+  }
+  sfixed64(): bigint {
+    return this.view.getBigInt64(this.take(8), true)
+  }
+  float(): number {
+    return this.view.getFloat32(this.take(4), true)
+  }
+  double(): number {
+    return this.view.getFloat64(this.take(8), true)
+  }
+  /** A copy: what was read from may be reused. */
+  bytes(): Uint8Array {
+    const end = this.end()
+    const bytes = this.buffer.slice(this.position, end)
+    this.position = end
+    return bytes
+  }
+  string(): string {
+    const end = this.end()
+    const start = this.position
+    this.position = end
+    const { buffer } = this
+    if (end - start > 24) return utf8.decode(buffer.subarray(start, end))
+    let text = ""
+    for (let i = start; i < end; i++) {
+      const byte = buffer[i]!
+      if (byte > 0x7f) return utf8.decode(buffer.subarray(start, end))
+      text += String.fromCharCode(byte)
+    }
+    return text
+  }
+
+  /** Steps over the value of a field that the descriptor does not have; `depth` bounds nested groups. */
+  skip(tag: number, depth: number): void {
+    if (tag >>> 3 === 0 || depth < 0) this.fail()
+    switch (tag & 7) {
+      case 0:
+        this.varint()
+        return
+      case 1:
+        this.take(8)
+        break
+      case 2:
+        this.position = this.end()
+        return
+      case 3: {
+        for (;;) {
+          if (this.position >= this.buffer.length) this.fail()
+          const inner = this.tag()
+          if ((inner & 7) === 4) {
+            if (inner >>> 3 !== tag >>> 3) this.fail()
+            return
+          }
+          this.skip(inner, depth - 1)
+        }
+      }
+      case 5:
+        this.take(4)
+        break
+      default:
+        this.fail()
+    }
+    if (this.position > this.buffer.length) this.fail()
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Bytes under construction for compiled encoders: one buffer, written from front to back. Lengths of nested messages are put in afterwards, and
+ * what stands behind them moves only when the length needs more than one byte. The methods check their values and throw, which sends the message
+ * to protobuf-es for the final word.
+ */
+
+const FLOAT_MAX = 3.4028234663852886e38
+
+class NotEncodable extends Error {}
+
+const fail = (value: unknown): never => {
+  throw new NotEncodable(String(value))
+}
+
+export class Writer {
+  buffer: Buffer = Buffer.allocUnsafeSlow(65_536)
+  position = 0
+  private view = new DataView(this.buffer.buffer)
+
+  /** Makes room for so many bytes. */
+  reserve(bytes: number): void {
+    if (this.position + bytes <= this.buffer.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.position + bytes))
+    this.buffer.copy(grown, 0, 0, this.position)
+    this.buffer = grown
+    this.view = new DataView(grown.buffer)
+  }
+
+  /** An unsigned 32-bit number that is known to be one: tags and lengths. */
+  raw32(value: number): void {
+    this.reserve(5)
+    let rest = value
+    for (; rest > 0x7f; rest >>>= 7) this.buffer[this.position++] = rest | 0x80
+    this.buffer[this.position++] = rest
+  }
+
+  private raw64(low: number, high: number): void {
+    if (high === 0) return this.raw32(low)
+    this.reserve(10)
+    let l = low
+    let h = high
+    while (h !== 0 || l > 0x7f) {
+      this.buffer[this.position++] = (l & 0x7f) | 0x80
+      l = ((l >>> 7) | (h << 25)) >>> 0
+      h >>>= 7
+    }
+    this.buffer[this.position++] = l
+  }
+
+  int32(value: number): void {
+    if (typeof value !== "number" || value !== (value | 0)) fail(value)
+    if (value >= 0) this.raw32(value)
+    else this.raw64(value >>> 0, 0xffffffff)
+  }
+  uint32(value: number): void {
+    if (typeof value !== "number" || value !== value >>> 0) fail(value)
+    this.raw32(value)
+  }
+  sint32(value: number): void {
+    if (typeof value !== "number" || value !== (value | 0)) fail(value)
+    this.raw32(((value << 1) ^ (value >> 31)) >>> 0)
+  }
+  fixed32(value: number): void {
+    if (typeof value !== "number" || value !== value >>> 0) fail(value)
+    this.reserve(4)
+    this.view.setUint32(this.position, value, true)
+    this.position += 4
+  }
+  sfixed32(value: number): void {
+    if (typeof value !== "number" || value !== (value | 0)) fail(value)
+    this.reserve(4)
+    this.view.setInt32(this.position, value, true)
+    this.position += 4
+  }
+  int64(value: bigint): void {
+    const bits = typeof value === "bigint" && value === BigInt.asIntN(64, value) ? BigInt.asUintN(64, value) : fail(value)
+    this.raw64(Number(bits & 0xffffffffn), Number(bits >> 32n))
+  }
+  uint64(value: bigint): void {
+    if (typeof value !== "bigint" || value !== BigInt.asUintN(64, value)) fail(value)
+    this.raw64(Number(value & 0xffffffffn), Number(value >> 32n))
+  }
+  sint64(value: bigint): void {
+    if (typeof value !== "bigint" || value !== BigInt.asIntN(64, value)) fail(value)
+    this.uint64(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)))
+  }
+  fixed64(value: bigint): void {
+    if (typeof value !== "bigint" || value !== BigInt.asUintN(64, value)) fail(value)
+    this.reserve(8)
+    this.view.setBigUint64(this.position, value, true)
+    this.position += 8
+  }
+  sfixed64(value: bigint): void {
+    if (typeof value !== "bigint" || value !== BigInt.asIntN(64, value)) fail(value)
+    this.reserve(8)
+    this.view.setBigInt64(this.position, value, true)
+    this.position += 8
+  }
+  float(value: number): void {
+    if (typeof value !== "number" || (Number.isFinite(value) && Math.abs(value) > FLOAT_MAX)) fail(value)
+    this.reserve(4)
+    this.view.setFloat32(this.position, value, true)
+    this.position += 4
+  }
+  double(value: number): void {
+    if (typeof value !== "number") fail(value)
+    this.reserve(8)
+    this.view.setFloat64(this.position, value, true)
+    this.position += 8
+  }
+  bool(value: boolean): void {
+    if (typeof value !== "boolean") fail(value)
+    this.reserve(1)
+    this.buffer[this.position++] = value ? 1 : 0
+  }
+  bytes(value: Uint8Array): void {
+    if (!(value instanceof Uint8Array)) fail(value)
+    this.raw32(value.length)
+    this.append(value)
+  }
+  append(value: Uint8Array): void {
+    this.reserve(value.length)
+    this.buffer.set(value, this.position)
+    this.position += value.length
+  }
+
+  string(value: string): void {
+    if (typeof value !== "string") fail(value)
+    const { length } = value
+    if (length > 127) return this.longString(value)
+    this.reserve(length + 1)
+    const { buffer } = this
+    let position = this.position
+    buffer[position++] = length
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 0x7f) return this.longString(value)
+      buffer[position++] = code
+    }
+    this.position = position
+  }
+
+  private longString(value: string): void {
+    const length = Buffer.byteLength(value)
+    this.raw32(length)
+    this.reserve(length)
+    this.buffer.write(value, this.position, length, "utf8")
+    this.position += length
+  }
+
+  /** Begins a nested message; `join` takes what this returns. */
+  fork(): number {
+    this.reserve(1)
+    return ++this.position
+  }
+
+  /** Ends a nested message: writes its length in front of it. */
+  join(start: number): void {
+    const length = this.position - start
+    if (length < 0x80) {
+      this.buffer[start - 1] = length
+      return
+    }
+    const more = length < 0x4000 ? 1 : length < 0x200000 ? 2 : length < 0x10000000 ? 3 : 4
+    this.reserve(more)
+    this.buffer.copyWithin(start + more, start, this.position)
+    this.position += more
+    let rest = length
+    let at = start - 1
+    for (; rest > 0x7f; rest >>>= 7) this.buffer[at++] = (rest & 0x7f) | 0x80
+    this.buffer[at] = rest
+  }
+}
