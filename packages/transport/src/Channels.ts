@@ -2,6 +2,7 @@
  * The client's connections, shared by all clients of a program: one channel a target, one connection a node. Nodes come from the target
  * itself or from `Discovery`, whose changes are followed as long as the layer lives.
  */
+import type { DescService } from "@bufbuild/protobuf"
 import * as Endpoint from "@effect-kratos/core/Endpoint"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { Discovery } from "@effect-kratos/core/registry/Discovery"
@@ -13,7 +14,9 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Channel from "./Channel.ts"
+import * as Client from "./Client.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
+import type { Errors } from "./Errors.ts"
 import type { Address } from "./Network.ts"
 import * as Target from "./Target.ts"
 import * as Tls from "./Tls.ts"
@@ -26,6 +29,16 @@ export class Channels extends Context.Service<
      * give a channel whose calls fail.
      */
     readonly get: (target: string, tls?: Tls.ClientOptions) => Effect.Effect<Channel.Channel>
+    /**
+     * The methods of a service at a target by local name; `Service.client` gives them their types. It is asked for here so that a contract brings no
+     * wires with it: browsers load contracts too.
+     */
+    readonly client: <R>(
+      descriptor: DescService,
+      errors: Errors,
+      target: string,
+      options?: Client.Options<R>
+    ) => Effect.Effect<Readonly<Record<string, unknown>>, never, R>
   }
 >()("@effect-kratos/transport/Channels") {}
 
@@ -65,16 +78,19 @@ const make = Effect.fnUntraced(function* (resolve: (target: Target.Target, secur
     }
     return yield* Channel.make(text, resolve(target, secure), timers, source && { source: source.success, serverName: tls?.serverName })
   })
+  const get: Channels["Service"]["get"] = (target, tls) =>
+    Effect.suspend(() => {
+      const known = channels.get(tls)?.get(target)
+      if (known !== undefined) return Effect.succeed(known)
+      return open(target, tls).pipe(
+        Scope.provide(scope),
+        Effect.tap((channel) => Effect.sync(() => channels.set(tls, (channels.get(tls) ?? new Map()).set(target, channel))))
+      )
+    })
   return Channels.of({
-    get: (target, tls) =>
-      Effect.suspend(() => {
-        const known = channels.get(tls)?.get(target)
-        if (known !== undefined) return Effect.succeed(known)
-        return open(target, tls).pipe(
-          Scope.provide(scope),
-          Effect.tap((channel) => Effect.sync(() => channels.set(tls, (channels.get(tls) ?? new Map()).set(target, channel))))
-        )
-      })
+    get,
+    client: (descriptor, errors, target, options) =>
+      Effect.flatMap(get(target, options?.tls), (channel) => Client.make(channel, descriptor, errors, options))
   })
 })
 

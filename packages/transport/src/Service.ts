@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Errors } from "./Errors.ts"
 import type { Channels } from "./Channels.ts"
-import * as Client from "./Client.ts"
+import type * as Client from "./Client.ts"
 import type * as Comments from "./Comments.ts"
 import * as Implementation from "./Implementation.ts"
 
@@ -116,6 +116,9 @@ export type Tags<Services extends ReadonlyArray<unknown>> = Services[number] ext
     : never
   : never
 
+/** `Channels` by its key alone: its module needs Node, and contracts are loaded by browsers too. */
+const ChannelsKey = Context.Service<Channels, Channels["Service"]>("@effect-kratos/transport/Channels")
+
 /** The base class of a service tag. The key is the full name of the proto service. */
 export const make =
   <Self>() =>
@@ -140,7 +143,9 @@ export const make =
       client: <R>(target: string, clientOptions?: Client.Options<R>) =>
         Layer.effect(
           tag,
-          Effect.map(Client.make(descriptor, errors, target, clientOptions), (methods) => methods as Caller<D, Errs>)
+          Effect.flatMap(ChannelsKey, (channels) =>
+            Effect.map(channels.client(descriptor, errors, target, clientOptions), (methods) => methods as Caller<D, Errs>)
+          )
         )
     }) as unknown as ServiceClass<Self, D, Errs>
   }

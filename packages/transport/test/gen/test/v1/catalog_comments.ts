@@ -4,8 +4,8 @@
 /** Comments of the contract by full name. */
 export const comments: Readonly<Record<string, string>> = {
   "test.v1.Catalog": "What a browser reads: methods without side effects.",
-  "test.v1.Catalog.Find": "Returns what it was asked for. Fails with the reason THING_NOT_FOUND for an empty title.",
+  "test.v1.Catalog.Find": "Returns what it was asked for.",
   "test.v1.Catalog.Keep": "Not safe.",
   "test.v1.Catalog.List": "The same, as a stream.",
-  "test.v1.Found.transport": "How the request came: the transport and the HTTP method of a Connect call."
+  "test.v1.Found.transport": "How the request came."
 }
