@@ -64,7 +64,8 @@ export const make: Effect.Effect<DeadlineTimers, never, Scope.Scope> = Effect.ge
       if (slot === undefined) {
         slot = { at, timers: new Set(), fiber: undefined }
         slots.set(at, slot)
-        slot.fiber = fork(wait(slot, Math.max(0, at - now())))
+        // never at once: the timer is not in its slot yet, and its owner is not ready to hear of it
+        slot.fiber = fork(wait(slot, Math.max(1, at - now())))
       }
       const timer: Timer = { slot, expire }
       slot.timers.add(timer)
