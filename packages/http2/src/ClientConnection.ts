@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream"
-import { Connection, type ConnectionOptions } from "./Connection.ts"
+import { Connection } from "./Connection.ts"
+import type { ConnectionOptions } from "./ConnectionOptions.ts"
 import { ConnectionError } from "./ConnectionError.ts"
 import { ErrorCode } from "./ErrorCode.ts"
 import type { HeaderBlock } from "./HeaderBlock.ts"

@@ -1,8 +1,10 @@
 import type { Duplex } from "node:stream"
+import type { ConnectionOptions } from "./ConnectionOptions.ts"
 import { ConnectionError } from "./ConnectionError.ts"
 import { ErrorCode } from "./ErrorCode.ts"
 import type { Headers } from "./Headers.ts"
 import { AbuseCounter } from "./internal/AbuseCounter.ts"
+import { Farewell } from "./internal/Farewell.ts"
 import * as Frame from "./internal/Frame.ts"
 import { Inbound, type InboundOwner } from "./internal/Inbound.ts"
 import type { Output } from "./internal/Output.ts"
@@ -15,24 +17,6 @@ import { StreamTable } from "./internal/StreamTable.ts"
 import * as Limits from "./Limits.ts"
 import * as Settings from "./Settings.ts"
 import type { Stream } from "./Stream.ts"
-
-/** What server and client connections have in common. */
-export interface ConnectionOptions extends Limits.Options {
-  /**
-   * The connection is over: the duplex has closed. `error` says why unless the end was graceful: a `ConnectionError`, an error of the duplex, or what a
-   * listener has thrown. Called once.
-   */
-  readonly onClose?: ((error?: Error) => void) | undefined
-  /** Runs a task soon, after the current one: when frames made outside of a read leave. Default `process.nextTick`. */
-  readonly schedule?: ((task: () => void) => void) | undefined
-  /**
-   * Whether bytes that have left the duplex's write queue are of no more use to it, so that their memory can be written again. True of `net.Socket` and
-   * TLS sockets, where streams of small messages cost half; not of an in-memory pair, whose reader gets the very same bytes. Default false.
-   */
-  readonly recycle?: boolean | undefined
-  /** Milliseconds of a steady clock, for the abuse limits. Default `performance.now`. */
-  readonly now?: (() => number) | undefined
-}
 
 /**
  * One HTTP/2 connection over a duplex byte stream. Everything that a chunk of input causes, and what handlers answer while it is read, leaves in one
@@ -72,12 +56,12 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   private backlog = 0
   private error: Error | undefined = undefined
   private reported = false
-  private lingering: NodeJS.Timeout | undefined = undefined
-  private lingered = 0
+  private readonly farewell: Farewell
 
   protected constructor(duplex: Duplex, options: ConnectionOptions) {
     const now = options.now ?? (() => performance.now())
     this.duplex = duplex
+    this.farewell = new Farewell(duplex)
     this.limits = Limits.resolve(options)
     this.onClose = options.onClose
     this.schedule = options.schedule ?? process.nextTick
@@ -311,7 +295,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     this.pings.fail()
   }
 
-  /** Flushes, ends the duplex and waits a little for the peer to read it: to destroy a socket with unread input would destroy the output too. */
+  /** Aborts what is open, flushes and ends the duplex. */
   private terminate(error: Error | undefined, code: number): void {
     this.error ??= error
     this.closed = this.closing = true
@@ -320,14 +304,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     if (this.duplex.destroyed) return
     this.beforeFlush()
     this.sender.spill()
-    const { linger } = this.limits
-    if (linger === 0 || (this.isClient && error === undefined)) {
-      this.duplex.end(() => this.duplex.destroy())
-    } else {
-      this.duplex.end()
-    }
-    this.lingering = setTimeout(() => this.duplex.destroy(), linger)
-    this.lingering.unref()
+    this.farewell.begin(this.limits.linger, !this.isClient || error !== undefined)
   }
 
   private fail(error: unknown): void {
@@ -335,6 +312,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
       this.error ??= error instanceof Error ? error : new Error(String(error))
       this.duplex.destroy()
     } else if (error instanceof ConnectionError) {
+      this.error ??= error
       this.close(error.code, error.message)
     } else {
       // A listener has thrown: a mistake of the owner, of which the peer learns no details.
@@ -387,9 +365,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
 
   private readonly onChunk = (chunk: Uint8Array): void => {
     if (this.closed) {
-      // Input is read and dropped while the last words are on their way, but not without end.
-      this.lingered += chunk.length
-      if (this.lingered > 1 << 22) this.duplex.destroy()
+      this.farewell.drop(chunk)
     } else if (this.busy) {
       this.inbox.push(chunk)
     } else {
@@ -414,7 +390,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
 
   private readonly onDuplexClose = (): void => {
     this.lose(undefined)
-    clearTimeout(this.lingering)
+    this.farewell.done()
     if (this.reported) return
     this.reported = true
     this.onClose?.(this.error)
