@@ -13,13 +13,23 @@ export type Options = HttpApiScalar.ScalarConfig
 
 const path = "/page"
 
+/** Nothing that leads elsewhere: fonts, the vendor's client and tools, a favicon that nobody has. Some of it Effect's type does not name. */
+const local = {
+  withDefaultFonts: false,
+  hideModels: false,
+  favicon: "data:,",
+  hideClientButton: true,
+  showDeveloperTools: "never",
+  telemetry: false
+}
+
 /** The page as HTML, about 3 MB. */
 export const make = async (document: Document, options: Options = {}): Promise<Uint8Array> => {
   const api = HttpApi.make("docs").pipe((self) =>
     // the document is ours; of this API only its page is wanted
     self.annotate(EffectOpenApi.Transform, () => ({ ...document }))
   )
-  const scalar: Options = { withDefaultFonts: false, hideModels: false, ...options }
+  const scalar: Options = { ...local, ...options }
   const { dispose, handler } = HttpRouter.toWebHandler(HttpApiScalar.layer(api, { path, scalar }), { disableLogger: true })
   try {
     const response = await handler(new Request(`http://localhost${path}`))

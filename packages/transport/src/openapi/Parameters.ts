@@ -20,9 +20,10 @@ const maxDepth = 5
 const maxParameters = 200
 
 /** The parameters of a path, by the names of `path`; `names` replaces them, in order. */
-export const ofPath = (binding: Binding, path: Paths.Path, names: ReadonlyArray<string>, schemas: Schemas): ReadonlyArray<Parameter> =>
-  path.parameters.map((parameter, index) => {
-    const name = names[index] ?? parameter.name
+export const ofPath = (binding: Binding, path: Paths.Path, names: ReadonlyArray<string>, schemas: Schemas): ReadonlyArray<Parameter> => {
+  const named = path.parameters.map((parameter, index) => ({ ...parameter, name: names[index] ?? parameter.name }))
+  return named.map((parameter) => {
+    const { name } = parameter
     const field = parameter.variable === undefined ? undefined : fieldAt(binding.method.input, parameter.variable.path)
     const known = field === undefined ? undefined : schemas.field(field).schema
     const description = known?.["description"]
@@ -32,7 +33,7 @@ export const ofPath = (binding: Binding, path: Paths.Path, names: ReadonlyArray<
       typeof description === "string" ? description : undefined,
       parameter.isWhole || parameter.variable === undefined
         ? undefined
-        : `\`${parameter.variable.name}\` is \`${Paths.pattern(binding.template, parameter.variable, path.parameters)}\`.`,
+        : `\`${parameter.variable.name}\` is \`${Paths.pattern(binding.template, parameter.variable, named)}\`.`,
       parameter.isRest ? "The rest of the path, slashes included." : undefined
     ].filter((one) => one !== undefined)
     return {
@@ -43,6 +44,7 @@ export const ofPath = (binding: Binding, path: Paths.Path, names: ReadonlyArray<
       schema: parameter.isRest || parameter.isWhole ? schema : { ...schema, pattern: "^[^/]+$" }
     }
   })
+}
 
 /** The parameters of the query: every field that neither path nor body sets, as far as a query can be described. */
 export const ofQuery = (binding: Binding, schemas: Schemas): ReadonlyArray<Parameter> => {

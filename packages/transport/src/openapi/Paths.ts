@@ -1,6 +1,6 @@
 /**
  * Path templates of `google.api.http` as paths of OpenAPI. There a parameter holds one segment and clients encode its slashes, so a variable over
- * several segments becomes its literals and a parameter for each of its wildcards: `{name=shelves/*}` is `/shelves/{name}`.
+ * several segments becomes its literals and a parameter for each of its wildcards, named after the literal before it: `{name=shelves/*}` is `/shelves/{shelves_id}`.
  */
 import { percentEncode } from "../codec/QueryString.ts"
 import type { PathTemplate, Variable } from "../rest/PathTemplate.ts"
@@ -42,13 +42,11 @@ export const make = (template: PathTemplate): Path => {
       continue
     }
     const variable = template.variables.find(({ end, start }) => start <= index && index < end)
-    const name = claim(variable?.name ?? "wildcard")
-    parameters.push({
-      name,
-      variable,
-      isWhole: variable !== undefined && variable.end - variable.start === 1,
-      isRest: segment.kind === "rest"
-    })
+    const before = variable === undefined || index === variable.start ? undefined : template.segments[index - 1]
+    const isNamed = before?.kind === "literal" && /^\w+$/.test(before.text)
+    const name = claim(isNamed ? `${before.text}_id` : (variable?.name ?? "wildcard"))
+    const isWhole = variable !== undefined && variable.end - variable.start === 1
+    parameters.push({ name, variable, isWhole, isRest: segment.kind === "rest" })
     path += `/{${name}}`
     shape += "/{}"
   }
@@ -56,7 +54,7 @@ export const make = (template: PathTemplate): Path => {
   return { path: (path === "" ? "/" : path) + verb, shape: (shape === "" ? "/" : shape) + verb, parameters }
 }
 
-/** How the value of a variable is made of its parameters: `shelves/{name}/books/{name_2}`. */
+/** How the value of a variable is made of its parameters: `shelves/{shelves_id}/books/{books_id}`. */
 export const pattern = (template: PathTemplate, variable: Variable, parameters: ReadonlyArray<Parameter>): string => {
   const names = parameters.filter((parameter) => parameter.variable === variable).map(({ name }) => `{${name}}`)
   return template.segments

@@ -28,7 +28,7 @@ describe("the document", () => {
         security: [{ token: [] }],
         info: { description: "All of it.", license: { name: "MIT", identifier: "MIT" } }
       })
-      const { errors, valid } = yield* Effect.promise(() => new Validator().validate(JSON.stringify(document)))
+      const { errors, valid } = yield* Effect.promise(() => new Validator().validate(JSON.parse(JSON.stringify(document))))
       assert.isTrue(valid, JSON.stringify(errors))
       const ids = Object.values(document.paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId))
       assert.strictEqual(new Set(ids).size, ids.length)
@@ -66,35 +66,37 @@ describe("paths", () => {
       assert.deepStrictEqual(
         Object.entries(paths).map(([path, item]) => `${Object.keys(item).join(",")} ${path}`),
         [
-          "get,patch,delete /v1/shelves/{name}/books/{name_2}",
-          "get,post /v1/shelves/{shelf}/books",
+          "get,patch,delete /v1/shelves/{shelves_id}/books/{books_id}",
+          "get,post /v1/shelves/{shelves_id}/books",
           "get /v1/books",
           "post /v1/books/{book_id}:lend",
-          "get /v1/shelves/{name}/books/{name_2}/loans:watch",
+          "get /v1/shelves/{shelves_id}/books/{books_id}/loans:watch",
           "get /v1/secrets/{name}"
         ]
       )
-      const parameters = at(paths, "/v1/shelves/{name}/books/{name_2}", "get", "parameters")
+      const parameters = at(paths, "/v1/shelves/{shelves_id}/books/{books_id}", "get", "parameters")
       assert.deepStrictEqual(parameters, [
         {
-          name: "name",
+          name: "shelves_id",
           in: "path",
           required: true,
-          description: "`name` is `shelves/{name}/books/{name_2}`.",
+          description: "`name` is `shelves/{shelves_id}/books/{books_id}`.",
           schema: { type: "string", pattern: "^[^/]+$" }
         },
         {
-          name: "name_2",
+          name: "books_id",
           in: "path",
           required: true,
-          description: "`name` is `shelves/{name}/books/{name_2}`.",
+          description: "`name` is `shelves/{shelves_id}/books/{books_id}`.",
           schema: { type: "string", pattern: "^[^/]+$" }
         }
       ])
       // the same path under other names of its fields
       assert.deepStrictEqual(
-        (at(paths, "/v1/shelves/{name}/books/{name_2}", "patch", "parameters") as ReadonlyArray<{ name: string }>).map(({ name }) => name),
-        ["name", "name_2", "updateMask"]
+        (at(paths, "/v1/shelves/{shelves_id}/books/{books_id}", "patch", "parameters") as ReadonlyArray<{ name: string }>).map(
+          ({ name }) => name
+        ),
+        ["shelves_id", "books_id", "updateMask"]
       )
     })
   )
@@ -116,7 +118,7 @@ describe("operations", () => {
   it.effect("say in words what the contract says", () =>
     Effect.gen(function* () {
       const { paths } = yield* library
-      const get = paths["/v1/shelves/{name}/books/{name_2}"]!["get"]!
+      const get = paths["/v1/shelves/{shelves_id}/books/{books_id}"]!["get"]!
       assert.strictEqual(get.operationId, "Library_GetBook")
       assert.strictEqual(get.summary, "Finds a book by its name")
       assert.strictEqual(get.description, "Finds a book by its name. It has to be on a shelf.")
@@ -128,7 +130,7 @@ describe("operations", () => {
   it.effect("list the errors that a method can raise, by status", () =>
     Effect.gen(function* () {
       const { paths } = yield* library
-      const { responses } = paths["/v1/shelves/{name}/books/{name_2}"]!["get"]!
+      const { responses } = paths["/v1/shelves/{shelves_id}/books/{books_id}"]!["get"]!
       assert.deepStrictEqual(Object.keys(responses), ["200", "404", "default"])
       assert.strictEqual(at(responses, "404", "description"), "`BOOK_NOT_FOUND`: No shelf has it.")
       const media = at(responses, "404", "content", "application/json")
@@ -150,10 +152,18 @@ describe("operations", () => {
   it.effect("put into the query what neither path nor body holds", () =>
     Effect.gen(function* () {
       const { paths } = yield* library
-      const parameters = at(paths, "/v1/shelves/{shelf}/books", "get", "parameters") as ReadonlyArray<Record<string, unknown>>
+      const parameters = at(paths, "/v1/shelves/{shelves_id}/books", "get", "parameters") as ReadonlyArray<Record<string, unknown>>
       assert.deepStrictEqual(
         parameters.map((parameter) => `${String(parameter["in"])} ${String(parameter["name"])}`),
-        ["path shelf", "query pageSize", "query pageToken", "query filter.genre", "query filter.tags", "query filter.since", "query labels"]
+        [
+          "path shelves_id",
+          "query pageSize",
+          "query pageToken",
+          "query filter.genre",
+          "query filter.tags",
+          "query filter.since",
+          "query labels"
+        ]
       )
       assert.deepStrictEqual(parameters[1], {
         name: "pageSize",
@@ -162,10 +172,10 @@ describe("operations", () => {
         schema: { type: "integer", format: "int32", minimum: 0, maximum: 100 }
       })
       assert.strictEqual(parameters[6]!["style"], "deepObject")
-      const create = at(paths, "/v1/shelves/{shelf}/books", "post", "parameters") as ReadonlyArray<Record<string, unknown>>
+      const create = at(paths, "/v1/shelves/{shelves_id}/books", "post", "parameters") as ReadonlyArray<Record<string, unknown>>
       assert.deepStrictEqual(
         create.map(({ name }) => name),
-        ["shelf", "bookId"]
+        ["shelves_id", "bookId"]
       )
     })
   )
@@ -175,7 +185,7 @@ describe("operations", () => {
       const { paths } = yield* library
       const patch = at(
         paths,
-        "/v1/shelves/{name}/books/{name_2}",
+        "/v1/shelves/{shelves_id}/books/{books_id}",
         "patch",
         "requestBody",
         "content",
@@ -189,7 +199,7 @@ describe("operations", () => {
       assert.strictEqual(lend.required, true)
       assert.deepStrictEqual(at(lend.content["application/json"]!.schema, "required"), ["to"])
       assert.include(at(lend.content["application/json"]!.schema, "description"), "friends may keep it longer")
-      const create = paths["/v1/shelves/{shelf}/books"]!["post"]!.requestBody!
+      const create = paths["/v1/shelves/{shelves_id}/books"]!["post"]!.requestBody!
       assert.deepStrictEqual(
         [create.required, create.content["application/json"]!.schema["$ref"]],
         [true, "#/components/schemas/test.docs.v1.Book"]
@@ -208,7 +218,7 @@ describe("operations", () => {
       assert.deepStrictEqual(Object.keys(at(paths, "/v1/uploads/{name}", "post", "requestBody", "content") as object), [
         "application/octet-stream"
       ])
-      const watch = at(paths, "/v1/shelves/{name}/books/{name_2}/loans:watch", "get", "responses", "200", "content")
+      const watch = at(paths, "/v1/shelves/{shelves_id}/books/{books_id}/loans:watch", "get", "responses", "200", "content")
       assert.deepStrictEqual(watch, { "text/event-stream": { schema: { $ref: "#/components/schemas/test.docs.v1.Loan" } } })
     })
   )
