@@ -193,7 +193,8 @@ const decode = (
 ) => {
   // an empty body is an empty message, however it says it is compressed
   const bytes = encoding === undefined || body.length === 0 ? body : Compression.decompress(encoding, body, server.maxMessageBytes)
-  if (bytes instanceof KratosError.KratosError) return bytes
+  // what cannot be decompressed is the client's fault, as what cannot be decoded
+  if (bytes instanceof KratosError.KratosError) return bytes.grpc === Grpc.INTERNAL ? KratosError.badRequest("CODEC", bytes.message) : bytes
   if (bytes.length > server.maxMessageBytes) return GrpcError.tooLarge(bytes.length, server.maxMessageBytes)
   return input.decode(bytes) ?? undecodable(operation.desc.input.typeName)
 }
