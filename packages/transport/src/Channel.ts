@@ -154,7 +154,7 @@ class Node {
         const waiting = new Set<() => void>()
         const wake = (): void => {
           // A call that is resumed tries at once; if it waits again, it was one too many, and the rest need not try.
-          for (const resume of [...waiting]) {
+          for (const resume of waiting) {
             const before = waiting.size
             waiting.delete(resume)
             resume()

@@ -301,7 +301,8 @@ describe("HTTP/1.1", () => {
 describe("the first bytes", () => {
   const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
   const settings = Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, 0)
-  const isSettings = /^[\s\S]{3}\x04/
+  // the type of a frame follows three bytes of length
+  const isSettings = (text: string) => text.charCodeAt(3) === 4
 
   it.effect("the preface of HTTP/2 is known in every cut", () =>
     Effect.gen(function* () {
@@ -313,7 +314,7 @@ describe("the first bytes", () => {
         yield* turn
         yield* write(PREFACE.slice(cut))
         yield* write(settings)
-        assert.match(yield* says(isSettings), isSettings, `cut at ${cut}`)
+        assert.isTrue(isSettings(yield* says(/^[^]{9}/)), `cut at ${cut}`)
         duplex.destroy()
       }
     })

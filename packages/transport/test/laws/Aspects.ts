@@ -125,9 +125,17 @@ export const aspects = (wire: Wire): void => {
         yield* Stream.runDrain(echo.serverStream({}))
         yield* Stream.runDrain(echo.bidi(Stream.make({ text: "a" }, { text: "b" })))
         assert.deepStrictEqual(events, [
-          ...["server opens", "handler server", "server closes"],
-          ...["server opens", "1 server", "2 server", "server closes"],
-          ...["server opens", "a server", "b server", "server closes"]
+          "server opens",
+          "handler server",
+          "server closes",
+          "server opens",
+          "1 server",
+          "2 server",
+          "server closes",
+          "server opens",
+          "a server",
+          "b server",
+          "server closes"
         ])
       })
     )
