@@ -13,6 +13,7 @@ import type { Options as Http2Options } from "@effect-kratos/http2/Limits"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import * as Channels from "../src/Channels.ts"
 import type * as Client from "../src/Client.ts"
+import type * as Cors from "../src/http/Cors.ts"
 import * as Network from "../src/Network.ts"
 import * as Server from "../src/Server.ts"
 import type * as Service from "../src/Service.ts"
@@ -40,6 +41,7 @@ export interface Options {
   readonly drainTimeout?: number | undefined
   readonly health?: boolean | undefined
   readonly http2?: Http2Options | undefined
+  readonly cors?: Cors.Options | undefined
 }
 
 const serverLayer = ({ implementation = EchoLive, wire: _wire, client: _client, ...options }: Options) =>
