@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Socket } from "node:net"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import * as GrpcError from "./grpc/GrpcError.ts"
 import { type Address, type ConnectOptions, Network, type NetworkShape, text } from "./Network.ts"
@@ -161,7 +162,12 @@ class Node {
             if (waiting.size >= before) break
           }
         }
-        const engine = ClientConnection.make(duplex, { onAvailable: wake, onClose: wake, onGoAway: wake })
+        const engine = ClientConnection.make(duplex, {
+          recycle: duplex instanceof Socket,
+          onAvailable: wake,
+          onClose: wake,
+          onGoAway: wake
+        })
         this.engine = engine
         const usable = () => !engine.closed && !engine.closing
         this.current = {

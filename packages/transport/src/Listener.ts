@@ -8,9 +8,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import * as net from "node:net"
 import type { Duplex } from "node:stream"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import * as GrpcServer from "./grpc/Server.ts"
+import * as Http1Fast from "./http/Http1Fast.ts"
 import * as Http1 from "./http/Http1.ts"
 import { Http2Exchange } from "./http/Http2Exchange.ts"
 import type { Handler } from "./http/HttpExchange.ts"
@@ -22,6 +24,8 @@ import type { ListenError } from "./NetworkError.ts"
 export interface Handlers {
   readonly grpc: GrpcServer.GrpcServer
   readonly http: Handler
+  /** Requests of HTTP/1.1 that `http` answers whole, so that they need no `node:http`. Default: none. */
+  readonly whole?: ((method: string, target: string) => boolean) | undefined
 }
 
 export interface Options {
@@ -38,6 +42,10 @@ export interface Options {
 
 /** Time a client has to send the first bytes, in milliseconds. */
 const FIRST_BYTES = 10_000
+/** Time an HTTP/1.1 connection may be idle, in milliseconds: more than the minute that proxies are used to. */
+const KEEP_ALIVE = 65_000
+/** Largest header section of HTTP/1.1, in bytes. */
+const MAX_HEADER = 65_536
 
 /** Listens until the scope closes, then drains. Returns the bound address. */
 export const serve = Effect.fnUntraced(function* (
@@ -50,12 +58,21 @@ export const serve = Effect.fnUntraced(function* (
   const http2 = new Set<ServerConnection.ServerConnection>()
   const empty = yield* Latch.make(true)
   let endpoint = ""
-  const http1 = Http1.make(handlers.http, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000 })
+  const http1 = Http1.make(handlers.http, { maxHeaderBytes: MAX_HEADER, headersTimeout: 60_000, keepAliveTimeout: KEEP_ALIVE })
+  const http1Fast = Http1Fast.make({
+    handler: handlers.http,
+    eligible: handlers.whole ?? (() => false),
+    handOff: http1.accept,
+    timers: options.timers,
+    keepAliveTimeout: KEEP_ALIVE,
+    maxHeaderBytes: MAX_HEADER
+  })
 
   const serveHttp2 = (duplex: Duplex, origin: Origin, preface: Uint8Array | undefined): void => {
     const connection = ServerConnection.make(duplex, {
       ...options.http2,
       preface,
+      recycle: duplex instanceof net.Socket,
       onStream: (stream, headers, endStream) => {
         if (GrpcServer.isGrpc(headers.get("content-type"))) return GrpcServer.accept(handlers.grpc, stream, headers, endStream, origin)
         const exchange = new Http2Exchange(stream, headers, endStream, origin)
@@ -79,10 +96,7 @@ export const serve = Effect.fnUntraced(function* (
     if (tls?.protocol === "h2") return serveHttp2(duplex, origin, undefined)
     sniff(duplex, silent, options.timers, (first, isHttp2) => {
       if (isHttp2) serveHttp2(duplex, origin, first)
-      else {
-        duplex.unshift(first)
-        http1.accept(duplex, origin)
-      }
+      else http1Fast.accept(duplex, origin, first)
     })
   }
 
@@ -92,6 +106,7 @@ export const serve = Effect.fnUntraced(function* (
       for (const duplex of silent) duplex.destroy()
       for (const connection of http2) connection.shutdown()
       http1.shutdown()
+      http1Fast.shutdown()
       yield* empty.await.pipe(Effect.timeoutOrElse({ duration: options.drainTimeout ?? "10 seconds", orElse: () => Effect.void }))
       if (open.size > 0) yield* Effect.logWarning(`closing ${open.size} connections that did not end within the drain timeout`)
       http1.destroy()
@@ -107,12 +122,7 @@ export const serve = Effect.fnUntraced(function* (
 })
 
 /** Reads until the protocol is known. No method of HTTP/1.1 begins like the preface of HTTP/2. */
-const sniff = (
-  duplex: Duplex,
-  silent: Set<Duplex>,
-  timers: DeadlineTimers,
-  decide: (first: Uint8Array, isHttp2: boolean) => void
-): void => {
+const sniff = (duplex: Duplex, silent: Set<Duplex>, timers: DeadlineTimers, decide: (first: Buffer, isHttp2: boolean) => void): void => {
   let seen: Buffer | undefined
   silent.add(duplex)
   const timer = timers.add(timers.now() + FIRST_BYTES, () => duplex.destroy())
