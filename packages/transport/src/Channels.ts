@@ -17,7 +17,7 @@ import * as Channel from "./Channel.ts"
 import * as Client from "./Client.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
 import type { Errors } from "./Errors.ts"
-import type { Address } from "./Network.ts"
+import { type Address, Network } from "./Network.ts"
 import * as Target from "./Target.ts"
 import * as Tls from "./Tls.ts"
 
@@ -63,6 +63,7 @@ export const layerTo = (address: Address): Layer.Layer<Channels> =>
 
 const make = Effect.fnUntraced(function* (resolve: (target: Target.Target, secure: boolean) => Channel.Nodes) {
   const scope = yield* Effect.scope
+  const network = yield* Network
   const timers = yield* DeadlineTimers.make
   const channels = new Map<Tls.ClientOptions | undefined, Map<string, Channel.Channel>>()
   const open = Effect.fnUntraced(function* (text: string, tls: Tls.ClientOptions | undefined) {
@@ -84,6 +85,8 @@ const make = Effect.fnUntraced(function* (resolve: (target: Target.Target, secur
       if (known !== undefined) return Effect.succeed(known)
       return open(target, tls).pipe(
         Scope.provide(scope),
+        // that of these channels, wherever the client is built that asks first
+        Effect.provideService(Network, network),
         Effect.tap((channel) => Effect.sync(() => channels.set(tls, (channels.get(tls) ?? new Map()).set(target, channel))))
       )
     })
