@@ -33,7 +33,12 @@ describe("buf curl", () => {
       if (protocol === "grpc" && version === "HTTP/1.1") continue
       const call = (port: number, method: string, data: string, ...more: ReadonlyArray<string>) =>
         curl(
-          ...["--protocol", protocol, ...(version === "HTTP/2" ? ["--http2-prior-knowledge"] : []), ...more, "-d", data],
+          "--protocol",
+          protocol,
+          ...(version === "HTTP/2" ? ["--http2-prior-knowledge"] : []),
+          ...more,
+          "-d",
+          data,
           `http://127.0.0.1:${port}/test.v1.Echo/${method}`
         )
 
