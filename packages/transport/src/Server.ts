@@ -34,6 +34,7 @@ import type { Address } from "./Network.ts"
 import type { ListenError } from "./NetworkError.ts"
 import type * as Tls from "./Tls.ts"
 import type { TlsError } from "./Tls.ts"
+import * as Mcp from "./mcp/Serve.ts"
 import * as OpenApi from "./openapi/Serve.ts"
 import * as Operation from "./Operation.ts"
 import * as Reflection from "./reflection/Reflection.ts"
@@ -67,6 +68,8 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly reflection?: boolean | undefined
   /** Serve an OpenAPI document at `/openapi.json` and a page that shows it at `/docs`; `false` serves neither. */
   readonly openapi?: false | OpenApi.Options | undefined
+  /** Offer methods to language models as tools, by the Model Context Protocol at `/mcp`. Default off. */
+  readonly mcp?: boolean | Mcp.Options | undefined
   /** Speaks TLS on the port: HTTP/2 and HTTP/1.1 by ALPN, clients' certificates on request. */
   readonly tls?: Tls.ServerOptions | undefined
   /** Path of a Unix socket to listen on besides the port, in clear text. */
@@ -149,6 +152,13 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   const routes = options.routes === undefined ? undefined : yield* Routes.make(options.routes, { maxBodyBytes, report })
   const probes = health ? yield* Health.probes : undefined
   const openapi = options.openapi === false ? undefined : yield* OpenApi.make(options.services, options.openapi ?? {}, report)
+  const mcp =
+    options.mcp === undefined || options.mcp === false
+      ? undefined
+      : yield* Mcp.make(
+          { services: options.services, operation: (path) => operations.get(path), maxBodyBytes, now: timers.now, report },
+          options.mcp === true ? {} : options.mcp
+        )
 
   const grpc: GrpcServer.GrpcServer = {
     operation: (path) => operations.get(path),
@@ -159,7 +169,7 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   }
   const cors = options.cors === undefined ? undefined : Cors.make(options.cors)
   const http = (exchange: HttpExchange): void => {
-    if (cors?.(exchange) === true || probes?.(exchange) === true || openapi?.(exchange) === true) return
+    if (cors?.(exchange) === true || probes?.(exchange) === true || openapi?.(exchange) === true || mcp?.(exchange) === true) return
     if (GrpcWebServer.serve(grpc, exchange) || ConnectServer.serve(grpc, exchange) || rest(exchange)) return
     if (routes !== undefined) return routes(exchange)
     RestServer.respondError(exchange, HttpError.notFound(exchange.target))

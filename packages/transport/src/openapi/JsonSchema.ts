@@ -47,7 +47,7 @@ export const scalar = (type: ScalarType): Schema => {
       return { type: "string", format: "int64", pattern: "^-?[0-9]+$" }
     case ScalarType.UINT64:
     case ScalarType.FIXED64:
-      return { type: "string", format: "uint64", pattern: "^[0-9]+$" }
+      return { type: "string", pattern: "^[0-9]+$" }
   }
 }
 

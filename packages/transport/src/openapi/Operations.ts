@@ -73,11 +73,13 @@ const summaryOf = (text: string): string => {
 const bodyOf = ({ body, bound, method }: Binding, schemas: Schemas): Operation["requestBody"] => {
   if (body === undefined) return undefined
   if (body === "*") {
+    if (HttpBodies.is(method.input)) return { required: false, content: media(method.input, {}) }
     const schema = schemas.message(method.input, bound)
     return { required: hasRequired(schema, method.input, schemas), content: media(method.input, schema) }
   }
   // what the path sets inside of the field is not the body's
   const inside = bound.filter((path) => path.length > 1 && path[0] === body.name).map((path) => path.slice(1))
+  if (HttpBodies.is(single(body))) return { required: false, content: media(single(body), {}) }
   const { isRequired, schema } = schemas.field(body, inside)
   return { required: isRequired, content: media(single(body), schema) }
 }
@@ -87,22 +89,21 @@ const hasRequired = (schema: Schema, desc: DescMessage, schemas: Schemas): boole
 
 const single = (field: DescField): DescMessage | undefined => (field.fieldKind === "message" ? field.message : undefined)
 
-const media = (desc: DescMessage | undefined, schema: Schema): MediaTypes => ({
-  [HttpBodies.is(desc) ? "application/octet-stream" : "application/json"]: { schema }
-})
+const media = (desc: DescMessage | undefined, schema: Schema): MediaTypes =>
+  HttpBodies.is(desc) ? { "application/octet-stream": { schema: JsonSchema.binary } } : { "application/json": { schema } }
 
 const success = (binding: Binding, schemas: Schemas): Response => {
   const { httpMethod, method, replyBody } = binding
   if (httpMethod === "HEAD") return { description: "It is there." }
-  const schema = replyBody === undefined ? schemas.message(method.output) : schemas.field(replyBody).schema
   const desc = replyBody === undefined ? method.output : single(replyBody)
+  if (HttpBodies.is(desc)) return { description: "Bytes, under their own content type.", content: { "*/*": { schema: JsonSchema.binary } } }
+  const schema = replyBody === undefined ? schemas.message(method.output) : schemas.field(replyBody).schema
   if (method.methodKind === "server_streaming") {
     return {
       description: "Server-sent events. The data of each is one message, or the error that ends the stream.",
       content: { "text/event-stream": { schema } }
     }
   }
-  if (HttpBodies.is(desc)) return { description: "Bytes, under their own content type.", content: { "*/*": { schema: JsonSchema.binary } } }
   return { description: "Done.", content: { "application/json": { schema } } }
 }
 

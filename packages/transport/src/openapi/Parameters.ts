@@ -22,28 +22,32 @@ const maxParameters = 200
 /** The parameters of a path, by the names of `path`; `names` replaces them, in order. */
 export const ofPath = (binding: Binding, path: Paths.Path, names: ReadonlyArray<string>, schemas: Schemas): ReadonlyArray<Parameter> => {
   const named = path.parameters.map((parameter, index) => ({ ...parameter, name: names[index] ?? parameter.name }))
-  return named.map((parameter) => {
-    const { name } = parameter
-    const field = parameter.variable === undefined ? undefined : fieldAt(binding.method.input, parameter.variable.path)
-    const known = field === undefined ? undefined : schemas.field(field).schema
-    const description = known?.["description"]
-    // a part of a value has another form than the whole
-    const schema: Schema = parameter.isWhole && known !== undefined ? omit(known, "description") : { type: "string" }
-    const text = [
-      typeof description === "string" ? description : undefined,
-      parameter.isWhole || parameter.variable === undefined
-        ? undefined
-        : `\`${parameter.variable.name}\` is \`${Paths.pattern(binding.template, parameter.variable, named)}\`.`,
-      parameter.isRest ? "The rest of the path, slashes included." : undefined
-    ].filter((one) => one !== undefined)
-    return {
-      name,
-      in: "path",
-      required: true,
-      ...(text.length === 0 ? {} : { description: text.join("\n\n") }),
-      schema: parameter.isRest || parameter.isWhole ? schema : { ...schema, pattern: "^[^/]+$" }
-    }
-  })
+  return named.map((parameter) => pathParameter(binding, parameter, named, schemas))
+}
+
+const pathParameter = (
+  { method, template }: Binding,
+  { isRest, isWhole, name, variable }: Paths.Parameter,
+  all: ReadonlyArray<Paths.Parameter>,
+  schemas: Schemas
+): Parameter => {
+  const field = variable === undefined ? undefined : fieldAt(method.input, variable.path)
+  const known = field === undefined ? undefined : schemas.field(field).schema
+  const description = known?.["description"]
+  // a part of a value has another form than the whole
+  const schema: Schema = isWhole && known !== undefined ? omit(known, "description") : { type: "string" }
+  const text = [
+    typeof description === "string" ? description : undefined,
+    isWhole || variable === undefined ? undefined : `\`${variable.name}\` is \`${Paths.pattern(template, variable, all)}\`.`,
+    isRest ? "The rest of the path, slashes included." : undefined
+  ].filter((one) => one !== undefined)
+  return {
+    name,
+    in: "path",
+    required: true,
+    ...(text.length === 0 ? {} : { description: text.join("\n\n") }),
+    schema: isRest || isWhole ? schema : { ...schema, pattern: "^[^/]+$" }
+  }
 }
 
 /** The parameters of the query: every field that neither path nor body sets, as far as a query can be described. */

@@ -9,7 +9,6 @@ import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt"
 import type { Comments } from "../Comments.ts"
 import * as Validate from "../gen/buf/validate/validate_pb.ts"
 import { FieldBehavior, field_behavior } from "../gen/google/api/field_behavior_pb.ts"
-import * as HttpBodies from "../rest/HttpBodies.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import type { Json, Schema } from "./JsonSchema.ts"
 import * as Rules from "./Rules.ts"
@@ -20,6 +19,8 @@ export interface Options {
   readonly comments: Comments
   /** Write rules and field behaviour as keywords. Off for what a server sends: it checks what it gets. Default true. */
   readonly rules?: boolean | undefined
+  /** Leave out what only the server writes. Default false. */
+  readonly inputOnly?: boolean | undefined
 }
 
 /** Paths of proto names, relative to a message. */
@@ -39,7 +40,7 @@ export interface FieldSchema {
   readonly isRequired: boolean
 }
 
-export const make = ({ comments, prefix, rules = true }: Options): Schemas => {
+export const make = ({ comments, inputOnly = false, prefix, rules = true }: Options): Schemas => {
   const definitions = new Map<string, Schema>()
   const refer = (desc: DescMessage | DescEnum, define: () => Schema): Schema => {
     if (!definitions.has(desc.typeName)) {
@@ -53,7 +54,6 @@ export const make = ({ comments, prefix, rules = true }: Options): Schemas => {
   const message: Schemas["message"] = (desc, except = []) => {
     const own = JsonSchema.wellKnown(desc)
     if (own !== undefined) return own
-    if (HttpBodies.is(desc)) return JsonSchema.binary
     return except.length === 0 ? refer(desc, () => object(desc, except)) : object(desc, except)
   }
 
@@ -62,7 +62,7 @@ export const make = ({ comments, prefix, rules = true }: Options): Schemas => {
     const required: Array<string> = []
     for (const field of desc.fields) {
       const here = except.filter((path) => path[0] === field.name)
-      if (here.some((path) => path.length === 1)) continue
+      if (here.some((path) => path.length === 1) || (inputOnly && isOutput(field))) continue
       const one = fieldSchema(
         field,
         here.map((path) => path.slice(1))
@@ -163,6 +163,8 @@ export const make = ({ comments, prefix, rules = true }: Options): Schemas => {
 
   return { message, field: fieldSchema, definitions }
 }
+
+const isOutput = (field: DescField): boolean => getOption(field, field_behavior).includes(FieldBehavior.OUTPUT_ONLY)
 
 const isRequired = (oneof: DescOneof): boolean => hasOption(oneof, Validate.oneof) && getOption(oneof, Validate.oneof).required
 
