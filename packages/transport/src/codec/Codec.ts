@@ -17,6 +17,8 @@ export interface Codec {
   readonly decode: <D extends DescMessage>(schema: D, bytes: Uint8Array) => Result.Result<MessageShape<D>, KratosError.KratosError>
   /** The same for one field of a message, of any kind, without its name. Absent where the format has no place for such a thing. */
   readonly field?: FieldCodec | undefined
+  /** True when what it writes is not text, which decides how it travels in streams. */
+  readonly binary?: boolean | undefined
 }
 
 /** The value of one field as a document of its own. */

@@ -6,6 +6,7 @@
 import { fromJsonString, type DescField, type Message, type Registry } from "@bufbuild/protobuf"
 import * as Codec from "./Codec.ts"
 import * as JsonWriter from "./JsonWriter.ts"
+import * as StdJson from "./StdJson.ts"
 import * as Utf8 from "./Utf8.ts"
 
 export interface Options {
@@ -32,12 +33,12 @@ export const make = (options: Options = {}): Codec.Codec => {
     contentType: `application/${name}`,
     contentTypes: name === "json" ? ["application/json", "text/json"] : ["application/protojson"],
     encode: (schema, message) => Codec.encoding(() => Utf8.encode(writer.message(schema)(message))),
-    decode: (schema, bytes) => Codec.decoding(what, () => fromJsonString(schema, textOf(bytes), read)),
+    decode: (schema, bytes) => Codec.decoding(what, () => fromJsonString(schema, Utf8.decodeText(bytes), read)),
     field: {
       encode: (field, message) => Codec.encoding(() => Utf8.encode(writer.field(field)(message))),
       decode: (field, message, bytes) =>
         Codec.decoding(what, () => {
-          move(field, fromJsonString(field.parent, wrapped(field, textOf(bytes)), read), message)
+          move(field, fromJsonString(field.parent, wrapped(field, Utf8.decodeText(bytes)), read), message)
         })
     }
   }
@@ -49,16 +50,8 @@ export const json: Codec.Codec = make()
 /** The same under the name that Kratos v3 asks for. */
 export const protojson: Codec.Codec = make({ name: "protojson" })
 
-/** Bytes that are not even text. */
-class NotUtf8 extends Error {
-  override readonly message = "not UTF-8"
-}
-
-const textOf = (bytes: Uint8Array): string => {
-  const text = Utf8.decode(bytes)
-  if (text === undefined) throw new NotUtf8()
-  return text
-}
+/** `application/json` as Go's standard library has it: the dialect of Kratos v3 (see `StdJson`). */
+export const std: Codec.Codec = StdJson.codec
 
 /** The document around the value of one field. */
 const wrapped = (field: DescField, text: string): string => {

@@ -4,6 +4,7 @@ import * as Codec from "./Codec.ts"
 
 export const codec: Codec.Codec = {
   name: "proto",
+  binary: true,
   contentType: "application/proto",
   contentTypes: ["application/proto", "application/protobuf", "application/x-protobuf", "application/vnd.google.protobuf"],
   encode: (schema, message) => Codec.encoding(() => toBinary(schema, message)),

@@ -44,6 +44,11 @@ const messageParser = (schema: DescMessage, field: DescField): Parse | undefined
     const parse = scalarParser(schema.fields[0]!.scalar!)
     return isUnwrapped(field) ? parse : (text) => Object.assign(create(schema), { value: parse(text) })
   }
+  return wellKnownParser(schema)
+}
+
+/** The parser of a message that has a text form, wrappers aside. */
+export const wellKnownParser = (schema: DescMessage): Parse | undefined => {
   switch (schema.typeName) {
     case "google.protobuf.Timestamp":
       return TimeText.parseTimestamp
@@ -177,7 +182,8 @@ const bytes: Parse = (text) => {
   return new Uint8Array(Buffer.from(body[1]!, "base64"))
 }
 
-const scalarParser = (type: ScalarType): Parse => {
+/** The parser of a scalar. */
+export const scalarParser = (type: ScalarType): Parse => {
   switch (type) {
     case ScalarType.STRING:
       return (text) => text
