@@ -75,9 +75,16 @@ export const make: (
     })
   }).pipe(Scope.provide(scope))
   let built: Promise<(request: Request) => Promise<Response>> | undefined
+  const start = (): Promise<(request: Request) => Promise<Response>> => {
+    if (built !== undefined) return built
+    built = run(build)
+    // the next request tries again
+    built.catch(() => (built = undefined))
+    return built
+  }
 
   const handle = async (exchange: HttpExchange, request: Request): Promise<void> => {
-    const endpoint = await (built ??= run(build))
+    const endpoint = await start()
     sources.set(request, exchange)
     const session = exchange.header(SESSION)
     if (session !== undefined) sessions.touch(session)
@@ -87,7 +94,7 @@ export const make: (
     if (opened !== null) {
       for (const id of sessions.open(opened)) void endpoint(new Request(request.url, { method: "DELETE", headers: { [SESSION]: id } }))
     }
-    await send(exchange, response)
+    await send(exchange, response, request.signal)
   }
 
   return (exchange) => {
@@ -100,7 +107,6 @@ export const make: (
       const request = toRequest(exchange, body, gone.signal)
       if (request === undefined) return respondError(exchange, HttpError.badRequest("the request is not one that can be read"))
       handle(exchange, request).catch((cause: unknown) => {
-        built = undefined
         server.report(`${path} failed`, cause)
         respondError(exchange, KratosError.internalServer("", "internal error"))
       })
@@ -126,17 +132,24 @@ const toRequest = (exchange: HttpExchange, body: Uint8Array, signal: AbortSignal
   }
 }
 
-const send = async (exchange: HttpExchange, response: Response): Promise<void> => {
+const send = async (exchange: HttpExchange, response: Response, gone: AbortSignal): Promise<void> => {
   const fields = [...response.headers].filter(([name]) => name !== "content-length")
   if (response.body === null || !response.headers.get("content-type")?.startsWith("text/event-stream")) {
     const body = new Uint8Array(await response.arrayBuffer())
     return exchange.respond(response.status, [...fields, ["content-length", String(body.length)]], body)
   }
-  let drained: (() => void) | undefined
-  exchange.whenDrained(() => drained?.())
+  let goOn = (): void => {}
+  exchange.whenDrained(() => goOn())
+  gone.addEventListener("abort", () => goOn())
   exchange.start(response.status, fields)
-  for await (const chunk of response.body) {
-    if (!exchange.write(chunk)) await new Promise<void>((resolve) => (drained = resolve))
+  try {
+    for await (const chunk of response.body) {
+      if (gone.aborted) return
+      if (!exchange.write(chunk)) await new Promise<void>((resolve) => (goOn = resolve))
+    }
+    exchange.finish(EMPTY)
+  } catch {
+    // its head is out: all that can be said is that it is not complete
+    exchange.reset()
   }
-  exchange.finish(EMPTY)
 }

@@ -3,7 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as OpenApi from "../../src/openapi/OpenApi.ts"
+import * as Binding from "../../src/rest/Binding.ts"
+import * as Router from "../../src/rest/Router.ts"
 import type * as Service from "../../src/Service.ts"
 import { Library } from "../gen/test/docs/v1/library_effect.ts"
 import { Echo } from "../gen/test/v1/echo_effect.ts"
@@ -110,6 +113,40 @@ describe("paths", () => {
       assert.isDefined(paths["/v1/files/{name}"])
       assert.isDefined(paths["/v1/wide:list"])
       assert.notProperty(paths, "/v1/chat/{id}")
+    })
+  )
+})
+
+describe("every operation", () => {
+  const services = [Library, Rest, Echo]
+  const router = Router.make(
+    services
+      .flatMap((service) => service.descriptor.methods)
+      .filter((method) => method.methodKind === "unary" || method.methodKind === "server_streaming")
+      .flatMap((method) => Result.getOrThrow(Binding.fromMethod(method)))
+      .map((binding) => ({ method: binding.httpMethod, template: binding.template, value: binding.method }))
+  )
+
+  it.effect("is where the router finds its method", () =>
+    Effect.gen(function* () {
+      const { paths } = yield* documentOf(services)
+      const documented = new Set<string>()
+      for (const [path, item] of Object.entries(paths)) {
+        for (const [verb, { operationId }] of Object.entries(item)) {
+          const found = router.match(verb.toUpperCase(), path.replaceAll(/\{[^}]+\}/g, "x1"))
+          assert.strictEqual(found._tag, "Found", path)
+          if (found._tag !== "Found") continue
+          const { name, parent } = found.route.value
+          assert.isTrue(operationId.startsWith(`${parent.name}_${name}`), `${verb} ${path} is ${operationId}, served by ${name}`)
+          documented.add(found.route.value.name)
+        }
+      }
+      // and none is missing
+      for (const method of services.flatMap((service) => service.descriptor.methods)) {
+        const isRoute = method.methodKind === "unary" || method.methodKind === "server_streaming"
+        const hasRule = Result.getOrThrow(Binding.fromMethod(method)).length > 0
+        if (isRoute && hasRule) assert.isTrue(documented.has(method.name), method.name)
+      }
     })
   )
 })
