@@ -76,6 +76,8 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly unix?: string | undefined
   /** Lets pages of other origins call the services and routes from browsers. Default: not. */
   readonly cors?: Cors.Options | undefined
+  /** Origins whose pages may open WebSockets, besides the server's own; `"*"` for all. Default: those that `cors` lists. */
+  readonly webSocketOrigins?: ReadonlyArray<string> | "*" | undefined
   /** Limits of the HTTP/2 engine. */
   readonly http2?: Http2Options | undefined
 }
@@ -131,7 +133,12 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   }
   const report = (message: string, cause: unknown): void => void fork(Effect.logError(message, cause))
   const closing = yield* Latch.make()
-  const rest = yield* RestServer.make([...operations.values()], { maxBodyBytes, now: timers.now, report })
+  const rest = yield* RestServer.make([...operations.values()], {
+    maxBodyBytes,
+    timers,
+    report,
+    origins: options.webSocketOrigins ?? corsOrigins(options.cors)
+  })
   if (health) {
     const implementation = yield* Health.make(
       options.services.map((service) => service.descriptor.typeName),
@@ -198,6 +205,10 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   for (const endpoint of endpoints) yield* lifecycle.announce(endpoint)
   return Server.of({ address, endpoints })
 })
+
+/** A WebSocket carries cookies whatever CORS says, so "all" has to be said for it apart. */
+const corsOrigins = (cors: Cors.Options | undefined): ReadonlyArray<string> =>
+  cors === undefined || cors.origins === "*" ? [] : cors.origins
 
 /** Codecs of each method, made when a method is first called in a format. */
 const codecs = (services: ReadonlyArray<Service.Any>): GrpcServer.GrpcServer["codec"] => {

@@ -88,7 +88,19 @@ export const compile = (
   return Result.all([rule, ...rule.additionalBindings].map((rule) => route(method, rule, codecs)))
 }
 
-const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Result.Result<Binding, RestRuleError> => {
+/** A rule checked against the messages of its method. */
+export interface Plan {
+  readonly httpMethod: string
+  readonly template: PathTemplate.PathTemplate
+  readonly bodyField: DescField | undefined
+  readonly replyField: DescField | undefined
+  /** Sets the field of each variable of the template, in its order. */
+  readonly setters: ReadonlyArray<{ readonly name: string; readonly set: FormReader.FieldSetter }>
+  /** Fields, as paths of proto names, that the body or the path sets. */
+  readonly elsewhere: ReadonlyArray<ReadonlyArray<string>>
+}
+
+export const plan = (method: DescMethod, rule: HttpRule): Result.Result<Plan, RestRuleError> => {
   const [httpMethod, source] = pattern(method, rule)
   const fail = (message: string) =>
     Result.fail(new RestRuleError({ method: `${method.parent.typeName}.${method.name}`, template: source, message }))
@@ -116,7 +128,37 @@ const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Resul
     setters.push({ name, set })
     elsewhere.push(fields.map((field) => field.name))
   }
+  return Result.succeed({ httpMethod, template, bodyField, replyField, setters, elsewhere })
+}
 
+/** Sets the fields that the query and the path bind; 400 `CODEC` says which does not fit. */
+export const overlay = (
+  message: Message,
+  { setters }: Plan,
+  readQuery: FormReader.FormReader | undefined,
+  query: string,
+  variables: ReadonlyArray<string>
+): Result.Result<Message, KratosError.KratosError> => {
+  let place = "query"
+  try {
+    if (readQuery !== undefined && query !== "") readQuery(message, query)
+    for (let index = 0; index < setters.length; index++) {
+      const setter = setters[index]!
+      place = `path "${setter.name}"`
+      setter.set(message, variables[index]!)
+    }
+  } catch (error) {
+    if (error instanceof BadText || error instanceof QueryString.BadEncoding)
+      return Result.fail(Codec.malformed(`${place}: ${error.message}`))
+    throw error
+  }
+  return Result.succeed(message)
+}
+
+const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Result.Result<Binding, RestRuleError> => {
+  const planned = plan(method, rule)
+  if (Result.isFailure(planned)) return Result.fail(planned.failure)
+  const { bodyField, elsewhere, httpMethod, replyField, template } = planned.success
   const readBody =
     rule.body === "*" ? whole(method.input, codecs) : bodyField === undefined ? undefined : part(method.input, bodyField, codecs)
   const readQuery = rule.body === "*" ? undefined : FormReader.compile(method.input, elsewhere)
@@ -127,20 +169,7 @@ const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Resul
       if (Result.isFailure(body)) return body
       message = body.success
     } else message = create(method.input)
-    let place = "query"
-    try {
-      if (readQuery !== undefined && input.query !== "") readQuery(message, input.query)
-      for (let index = 0; index < setters.length; index++) {
-        const setter = setters[index]!
-        place = `path "${setter.name}"`
-        setter.set(message, input.variables[index]!)
-      }
-    } catch (error) {
-      if (error instanceof BadText || error instanceof QueryString.BadEncoding)
-        return Result.fail(Codec.malformed(`${place}: ${error.message}`))
-      throw error
-    }
-    return Result.succeed(message)
+    return overlay(message, planned.success, readQuery, input.query, input.variables)
   }
 
   const write = replyField === undefined ? writeWhole(method.output, codecs) : writePart(replyField, codecs)

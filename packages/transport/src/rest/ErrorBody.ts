@@ -5,8 +5,10 @@
 import { create, type MessageShape } from "@bufbuild/protobuf"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Result from "effect/Result"
+import type { Codec } from "../codec/Codec.ts"
 import * as Codecs from "../codec/Codecs.ts"
 import { StatusSchema } from "../gen/errors/errors_pb.ts"
+import type { HttpExchange } from "../http/HttpExchange.ts"
 import type { Reply } from "./Binding.ts"
 
 export interface ErrorReply extends Reply {
@@ -14,9 +16,12 @@ export interface ErrorReply extends Reply {
 }
 
 /** An error's reply. A code that is no final status of an error, below 300 or above 599, leaves as 500. */
-export const encode = (error: KratosError.KratosError, accept: string | undefined, codecs: Codecs.Codecs = Codecs.standard): ErrorReply => {
+export const encode = (error: KratosError.KratosError, accept: string | undefined, codecs: Codecs.Codecs = Codecs.standard): ErrorReply =>
+  encodeWith(error, codecs.forReply(accept))
+
+/** The same by one codec: for errors inside of streams. */
+export const encodeWith = (error: KratosError.KratosError, codec: Codec): ErrorReply => {
   const code = Number.isInteger(error.code) && error.code >= 300 && error.code <= 599 ? error.code : 500
-  const codec = codecs.forReply(accept)
   const body = codec.encode(
     StatusSchema,
     create(StatusSchema, { code, reason: error.reason, message: error.message, metadata: { ...error.metadata } })
@@ -24,6 +29,20 @@ export const encode = (error: KratosError.KratosError, accept: string | undefine
   return Result.isSuccess(body)
     ? { status: code, contentType: codec.contentType, body: body.success }
     : { status: 500, contentType: codec.contentType, body: new Uint8Array(0) }
+}
+
+/** Answers an exchange with an error. */
+export const respond = (
+  exchange: HttpExchange,
+  error: KratosError.KratosError,
+  fields: ReadonlyArray<readonly [string, string]> = []
+): void => {
+  const reply = encode(error, exchange.header("accept"))
+  exchange.respond(
+    reply.status,
+    [["content-type", reply.contentType], ["content-length", String(reply.body.length)], ...fields],
+    reply.body
+  )
 }
 
 /**

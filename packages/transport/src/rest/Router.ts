@@ -3,7 +3,7 @@
  *
  * Precedence is by segment, left to right, and does not depend on the order of registration: literal, then variable, then bare `*`, then a
  * variable of `**`, then bare `**`; the walk goes back when a better start leads nowhere. A path with a known verb (`:cancel`) prefers a
- * template with that verb. A route of the request's own method comes before one of any method (`*`). Two templates of one method with the
+ * template with that verb. A route of the request's own method comes before one of any method (`*`), for HEAD also one of GET. Two templates of one method with the
  * same shape cannot be told apart: the first wins and the other is listed in `shadowed`.
  */
 import * as PathTemplate from "./PathTemplate.ts"
@@ -66,6 +66,7 @@ export const make = <A>(routes: Iterable<Route<A>>): Router<A> => {
     if (!trie.add(route)) shadowed.push(route)
   }
   const any = tries.get("*")
+  const get = tries.get("GET")
 
   const allowed = (path: string): ReadonlyArray<string> => {
     const methods: Array<string> = []
@@ -77,7 +78,8 @@ export const make = <A>(routes: Iterable<Route<A>>): Router<A> => {
   }
 
   const match = (method: string, path: string): Match<A> => {
-    const found = tries.get(method)?.match(path) ?? any?.match(path)
+    // HEAD is GET without a body, where nobody says otherwise (RFC 9110, section 9.3.2)
+    const found = tries.get(method)?.match(path) ?? (method === "HEAD" ? get?.match(path) : undefined) ?? any?.match(path)
     if (found !== undefined) return found
     const allow = allowed(path)
     if (allow.length > 0) return { _tag: "MethodNotAllowed", allow }

@@ -1,12 +1,15 @@
 /**
- * Unary REST on an HTTP exchange: match, read the body, bind, run the method, encode. A request that cannot be bound still runs through the
- * aspects, which see its typed 400; only paths and methods that no rule has end here.
+ * REST on an HTTP exchange: match, read the body, bind, run the method, encode. Replies of server-streaming methods are server-sent events; methods to
+ * which the client streams are reached by a WebSocket under the paths of their rules. A request that cannot be bound still runs through the aspects,
+ * which see its typed 400; only paths, methods and handshakes that no rule has end here.
  */
 import type { Message } from "@bufbuild/protobuf"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
+import * as Codecs from "../codec/Codecs.ts"
+import type { DeadlineTimers } from "../DeadlineTimers.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import * as HttpError from "../http/HttpError.ts"
 import { EMPTY, type HttpExchange } from "../http/HttpExchange.ts"
@@ -14,21 +17,34 @@ import type { Reply } from "../Implementation.ts"
 import { Incoming, type Operation } from "../Operation.ts"
 import * as Binding from "./Binding.ts"
 import * as ErrorBody from "./ErrorBody.ts"
+import * as EventStream from "./EventStream.ts"
+import * as ReplyFields from "./ReplyFields.ts"
 import type { RestRuleError } from "./RestRuleError.ts"
 import * as Router from "./Router.ts"
+import * as StreamCodec from "./StreamCodec.ts"
 import * as Timeout from "./Timeout.ts"
+import * as WebSockets from "./WebSockets.ts"
 
 export interface Options {
+  /** Largest body, and largest message on a WebSocket, in bytes. */
   readonly maxBodyBytes: number
-  readonly now: () => number
+  readonly timers: DeadlineTimers
   /** Reports what the caller must not see. */
   readonly report: (message: string, cause: unknown) => void
+  /** After so many milliseconds without a message a stream gives a sign of life. Default 15 000; 0: never. */
+  readonly keepAlive?: number | undefined
+  /** Origins whose pages may open WebSockets, besides the server's own; `"*"` for all. Default none. */
+  readonly origins?: ReadonlyArray<string> | "*" | undefined
 }
 
 interface Target {
   readonly operation: Operation
   readonly binding: Binding.Binding
+  /** Writes the events of a server-streaming method. */
+  readonly write: StreamCodec.Write | undefined
 }
+
+const KEEP_ALIVE = 15_000
 
 /** Answers the exchanges that a rule of these methods has a path for, whatever their verb; false for others. */
 export const make = (
@@ -38,65 +54,79 @@ export const make = (
   Effect.gen(function* () {
     const routes: Array<Router.Route<Target>> = []
     for (const operation of operations) {
-      if (operation.method.kind !== "unary") continue
+      const write = operation.method.kind === "server_streaming" ? StreamCodec.writer(operation.desc.output) : undefined
       for (const binding of yield* Effect.fromResult(Binding.fromMethod(operation.desc))) {
-        routes.push({ method: binding.httpMethod, template: binding.template, value: { operation, binding } })
+        routes.push({ method: binding.httpMethod, template: binding.template, value: { operation, binding, write } })
       }
     }
     const router = Router.make(routes)
-    for (const { method, template } of router.shadowed)
+    const { keepAlive = KEEP_ALIVE, maxBodyBytes: maxMessageBytes, origins = [], report, timers } = options
+    const sockets = yield* WebSockets.make(operations, { maxMessageBytes, timers, keepAlive, origins, report })
+    for (const { method, template } of [...router.shadowed, ...sockets.shadowed])
       yield* Effect.logWarning(`REST route ${method} ${template.source} is never reached: an earlier one is the same`)
     return (exchange) => {
       const target = exchange.target
       const mark = target.indexOf("?")
       const path = mark < 0 ? target : target.slice(0, mark)
-      // HEAD is GET whose body the exchange leaves out
-      const match = router.match(exchange.method === "HEAD" ? "GET" : exchange.method, path)
+      const query = mark < 0 ? "" : target.slice(mark + 1)
+      if (sockets.open(exchange, path, query)) return true
+      const match = router.match(exchange.method, path)
       switch (match._tag) {
         case "Found":
-          serve(exchange, match.route.value, match.variables, mark < 0 ? "" : target.slice(mark + 1), options)
+          serve(exchange, match.route.value, match.variables, query, options)
           return true
         case "BadPath":
-          respondError(exchange, HttpError.badRequest("the path is not valid percent-encoding"))
+          ErrorBody.respond(exchange, HttpError.badRequest("the path is not valid percent-encoding"))
           return true
         case "MethodNotAllowed":
-          return other(exchange, match.allow)
         case "NotFound":
-          return false
+          return refuse(exchange, match._tag === "NotFound" ? [] : match.allow, sockets.has(path))
       }
     }
   })
 
-/** A path under another verb: OPTIONS lists the verbs, the rest is 405. */
-const other = (exchange: HttpExchange, allow: ReadonlyArray<string>): boolean => {
-  const list = [...new Set([...allow, ...(allow.includes("GET") ? ["HEAD"] : []), "OPTIONS"])].sort().join(", ")
-  if (exchange.method === "OPTIONS") exchange.respond(204, [["allow", list]], EMPTY)
-  else respondError(exchange, HttpError.methodNotAllowed(exchange.method, allow), [["allow", list]])
+/** A path under another verb: OPTIONS lists the verbs, the rest is 405. False when it is not known under any. */
+const refuse = (exchange: HttpExchange, verbs: ReadonlyArray<string>, webSocket: boolean): boolean => {
+  const { method } = exchange
+  if (verbs.length === 0 && !webSocket) return false
+  if (webSocket && (method === "GET" || method === "HEAD")) {
+    WebSockets.upgradeRequired(exchange)
+    return true
+  }
+  const allow = webSocket ? [...verbs, "GET"].sort() : verbs
+  const list = [...new Set([...allow, ...(verbs.includes("GET") ? ["HEAD"] : []), "OPTIONS"])].sort().join(", ")
+  if (method === "OPTIONS") exchange.respond(204, [["allow", list]], EMPTY)
+  else ErrorBody.respond(exchange, HttpError.methodNotAllowed(method, allow), [["allow", list]])
   return true
 }
 
 const serve = (
   exchange: HttpExchange,
-  { binding, operation }: Target,
+  { binding, operation, write }: Target,
   variables: ReadonlyArray<string>,
   query: string,
   options: Options
 ): void => {
-  const timeout = Timeout.parse(exchange.header(Timeout.grpcTimeout), exchange.header(Timeout.timeoutMs))
-  const left = Result.isSuccess(timeout) ? timeout.success : undefined
-  const deadline = left === undefined ? undefined : options.now() + left
+  const { failure, left } = Timeout.ofExchange(exchange)
+  const { keepAlive = KEEP_ALIVE, timers } = options
   const call = new Incoming(
     "http",
     operation,
     exchange.origin,
-    deadline,
+    left === undefined ? undefined : timers.now() + left,
     () => HeaderFields.toMetadata(exchange.fields),
     binding.template.source
   )
+  // what HEAD is told of a stream needs no stream
+  if (write !== undefined && exchange.method === "HEAD" && binding.httpMethod === "GET") return EventStream.respondHead(exchange)
   const run = (input: Result.Result<Message, KratosError.KratosError>): void => {
-    if (Result.isFailure(timeout)) call.failure = timeout.failure
+    if (failure !== undefined) call.failure = failure
     else if (Result.isFailure(input)) call.failure = input.failure
     else call.message = input.success
+    if (write !== undefined) {
+      const codec = StreamCodec.chooseText(Codecs.standard, exchange.header("accept"), exchange.header("content-type"))
+      return EventStream.serve(exchange, call, { operation, codec, write, timers, keepAlive })
+    }
     const cancel = operation.run(call, (exit) => end(exchange, call, binding, exit, options))
     if (cancel !== undefined) exchange.whenAborted(cancel)
   }
@@ -116,37 +146,18 @@ const end = (
   exit: Exit.Exit<Reply | void, unknown>,
   options: Options
 ): void => {
-  const metadata = metadataFields(call)
-  if (metadata instanceof KratosError.KratosError) return respondError(exchange, metadata)
-  if (Exit.isFailure(exit)) return respondError(exchange, KratosError.fromCause(exit.cause), metadata)
+  const metadata = ReplyFields.make(call)
+  if (metadata instanceof KratosError.KratosError) return ErrorBody.respond(exchange, metadata)
+  if (Exit.isFailure(exit)) return ErrorBody.respond(exchange, KratosError.fromCause(exit.cause), metadata)
   // unary methods end with a reply
   const reply = binding.respond(exit.value as Reply, exchange.header("accept"))
   if (Result.isFailure(reply)) {
     options.report(`${call.operation}: the reply cannot be encoded`, reply.failure)
-    return respondError(exchange, KratosError.internalServer("", "internal error"), metadata)
+    return ErrorBody.respond(exchange, KratosError.internalServer("", "internal error"), metadata)
   }
   const { body, contentType } = reply.success
   exchange.respond(200, [["content-type", contentType], ["content-length", String(body.length)], ...metadata], body)
 }
 
-/** REST has no trailers: both kinds of reply metadata go out as headers. */
-const metadataFields = (call: Incoming): ReadonlyArray<readonly [string, string]> | KratosError.KratosError => {
-  const headers = call.replyIfAny === undefined ? [] : HeaderFields.fromMetadata(call.replyIfAny)
-  if (headers instanceof KratosError.KratosError || call.trailersIfAny === undefined) return headers
-  const trailers = HeaderFields.fromMetadata(call.trailersIfAny)
-  return trailers instanceof KratosError.KratosError ? trailers : [...headers, ...trailers]
-}
-
 /** Sends an error in the form that Kratos gives it. */
-export const respondError = (
-  exchange: HttpExchange,
-  error: KratosError.KratosError,
-  fields: ReadonlyArray<readonly [string, string]> = []
-): void => {
-  const reply = ErrorBody.encode(error, exchange.header("accept"))
-  exchange.respond(
-    reply.status,
-    [["content-type", reply.contentType], ["content-length", String(reply.body.length)], ...fields],
-    reply.body
-  )
-}
+export const respondError = ErrorBody.respond

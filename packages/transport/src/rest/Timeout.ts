@@ -31,6 +31,14 @@ export const parse = (
   return Result.succeed(left)
 }
 
+/** The milliseconds that a request leaves, or what is wrong with what it says. */
+export const ofExchange = (exchange: {
+  readonly header: (name: string) => string | undefined
+}): { readonly left: number | undefined; readonly failure: KratosError.KratosError | undefined } => {
+  const parsed = parse(exchange.header(grpcTimeout), exchange.header(timeoutMs))
+  return Result.isSuccess(parsed) ? { left: parsed.success, failure: undefined } : { left: undefined, failure: parsed.failure }
+}
+
 /** The value of `grpc-timeout` for a client: rounded up, in the finest unit that holds it, never less than nothing. */
 export const format = (milliseconds: number): string => {
   if (!(milliseconds > 0)) return "0m"
