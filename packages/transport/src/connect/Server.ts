@@ -51,14 +51,13 @@ const unknown = (exchange: HttpExchange, path: string): boolean => {
     return true
   }
   if (exchange.header("connect-protocol-version") === undefined) return false
-  respondError(exchange, GrpcError.unknownMethod(path), [])
+  respondError(exchange, GrpcError.unknownMethod(path), [], 404)
   return true
 }
 
-const refuse = (exchange: HttpExchange, status: number, message: string, field: readonly [string, string]): void => {
-  const body = JSON.stringify({ code: "unknown", message })
-  exchange.respond(status, [["content-type", "application/json"], field], Buffer.from(body))
-}
+/** What is no request of a protocol has no form of a protocol: the status says it to programs, the text to people. */
+const refuse = (exchange: HttpExchange, status: number, message: string, field: readonly [string, string]): void =>
+  exchange.respond(status, [["content-type", "text/plain; charset=utf-8"], field], Buffer.from(message))
 
 type Format = "proto" | "json"
 
@@ -228,13 +227,13 @@ const respond = (
   exchange.respond(200, fields, bytes)
 }
 
-const respondError = (exchange: HttpExchange, error: KratosError.KratosError, fields: Fields): void => {
+const respondError = (exchange: HttpExchange, error: KratosError.KratosError, fields: Fields, status?: number): void => {
   const code = grpcCode(error)
   const body = Buffer.from(JSON.stringify(ErrorJson.make(error)))
   const all: Array<readonly [string, string]> = [["content-type", "application/json"], ["content-length", String(body.length)], ...fields]
   // tells what would be understood
   if (code === Grpc.UNIMPLEMENTED) all.push(["accept-encoding", "gzip"])
-  exchange.respond(Codes.httpStatus(code), all, body)
+  exchange.respond(status ?? Codes.httpStatus(code), all, body)
 }
 
 /** Header metadata as it is, trailer metadata under names that say so. */

@@ -41,6 +41,7 @@ export interface Plan {
   readonly timeout: number | undefined
   readonly input: MessageCodec
   readonly output: MessageCodec
+  readonly contentType: string
   readonly head: HeaderBlock
   readonly fields: ReadonlyArray<string>
 }
@@ -108,6 +109,7 @@ const makePlan = (server: GrpcServer, headers: Headers): Plan => {
     // a plan without an operation decodes nothing
     input: codecs?.input as MessageCodec,
     output: codecs?.output as MessageCodec,
+    contentType: json ? "application/grpc+json" : "application/grpc",
     head: !json && encodingOf === undefined ? PROTO_HEAD : makeHead(json ? "application/grpc+json" : "application/grpc", encodingOf),
     fields: headers.fields
   }
@@ -117,7 +119,7 @@ const errorBlock = (plan: Plan, error: KratosError.KratosError, more: Fields = [
   HeaderBlock.make(
     [
       [":status", "200"],
-      ["content-type", "application/grpc"],
+      ["content-type", plan.contentType],
       ...(plan.operation === undefined ? [["grpc-accept-encoding", Compression.ACCEPTED] as const] : []),
       ...more,
       ...GrpcStatus.toFields(error)
@@ -336,9 +338,12 @@ class Exchange implements StreamListener {
   private fail(error: KratosError.KratosError): void {
     const own = this.trailers()
     const trailers = own instanceof KratosError.KratosError ? [] : own
-    if (this.headSent) return this.stream.trailers(HeaderBlock.make([...trailers, ...GrpcStatus.toFields(error)], { reuse: false }))
-    const metadata = this.call.replyIfAny
-    const fields = metadata === undefined ? [] : HeaderFields.fromMetadata(metadata)
-    this.stream.headers(errorBlock(this.plan, error, [...(fields instanceof KratosError.KratosError ? [] : fields), ...trailers]), true)
+    const head = this.headSent ? undefined : this.head()
+    // a head of its own only for metadata: clients take all of a reply of one block for trailers
+    if (!this.headSent && (head === this.plan.head || head instanceof KratosError.KratosError)) {
+      return this.stream.headers(errorBlock(this.plan, error, trailers), true)
+    }
+    if (head instanceof HeaderBlock) this.stream.headers(head, false)
+    this.stream.trailers(HeaderBlock.make([...trailers, ...GrpcStatus.toFields(error)], { reuse: false }))
   }
 }

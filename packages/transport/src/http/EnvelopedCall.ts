@@ -244,7 +244,8 @@ class EnvelopedCall {
     if (this.headSent) return this.exchange.finish(this.wrap(this.dialect.end(error, trailers)))
     const head = this.head()
     const fields = head instanceof KratosError.KratosError ? this.dialect.head : head
-    const whole = this.dialect.failedHead?.(error, trailers)
+    // a head of its own for metadata: clients take all of a reply of one head for trailers
+    const whole = fields === this.dialect.head ? this.dialect.failedHead?.(error, trailers) : undefined
     if (whole === undefined) this.exchange.respond(200, fields, this.wrap(this.dialect.end(error, trailers)))
     else this.exchange.respond(200, [...fields, ...whole], NOTHING)
   }

@@ -60,7 +60,7 @@ const good: ReadonlyArray<readonly [what: string, query: string, title: string]>
   ["base64=0 is not base64", `encoding=json&base64=0&message=%7B%7D`, ""]
 ]
 
-const bad: ReadonlyArray<readonly [what: string, query: string, status: number, code: string]> = [
+const bad: ReadonlyArray<readonly [what: string, query: string, status: number, code: string | undefined]> = [
   ["no message", "connect=v1&encoding=json", 400, "invalid_argument"],
   ["no query", "", 400, "invalid_argument"],
   ["bad percent-encoding", "encoding=json&message=%7", 400, "invalid_argument"],
@@ -74,8 +74,8 @@ const bad: ReadonlyArray<readonly [what: string, query: string, status: number, 
   ["another compression", "encoding=json&compression=br&message=%7B%7D", 501, "unimplemented"],
   ["gzip that is none", "encoding=json&compression=gzip&message=%7B%7D", 400, "invalid_argument"],
   ["a message over the limit", `encoding=json&message=%7B%22title%22:%22${"x".repeat(1000)}%22%7D`, 429, "resource_exhausted"],
-  ["no encoding", "message=%7B%7D", 415, "unknown"],
-  ["another encoding", "encoding=xml&message=%7B%7D", 415, "unknown"]
+  ["no encoding", "message=%7B%7D", 415, undefined],
+  ["another encoding", "encoding=xml&message=%7B%7D", 415, undefined]
 ]
 
 for (const version of versions) {
@@ -107,7 +107,7 @@ for (const version of versions) {
         for (const [what, query, status, code] of bad) {
           const answer = yield* ask(server, version, { method: "GET", path: `${find}?${query}` })
           assert.strictEqual(answer.status, status, what)
-          assert.strictEqual(connectUnary(answer).code, code, what)
+          if (code !== undefined) assert.strictEqual(connectUnary(answer).code, code, what)
         }
       })
     )

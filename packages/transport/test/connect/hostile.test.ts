@@ -94,7 +94,7 @@ const unary: ReadonlyArray<Row> = [
     { body: [message] },
     { status: 415, fields: { "accept-post": "application/proto, application/json, application/grpc-web, application/grpc-web-text" } }
   ],
-  ["another content type", { fields: { "content-type": "text/plain" }, body: [message] }, { status: 415, code: "unknown" }],
+  ["another content type", { fields: { "content-type": "text/plain" }, body: [message] }, { status: 415 }],
   ["another charset", { fields: { "content-type": "application/json; charset=latin1" }, body: ["{}"] }, { status: 415 }],
   ["the content type of streams", { fields: stream, body: [envelope(message)] }, { status: 415 }],
   ["GET of a method that is not safe", { method: "GET" }, { status: 405, fields: { allow: "POST" } }],
@@ -103,7 +103,7 @@ const unary: ReadonlyArray<Row> = [
   [
     "an unknown method that says it is Connect's",
     { path: "/test.v1.Echo/Nothing", fields: { ...proto, "connect-protocol-version": "1" }, body: [message] },
-    { status: 501, code: "unimplemented" }
+    { status: 404, code: "unimplemented" }
   ],
   ["an unknown method that does not", { path: "/test.v1.Echo/Nothing", fields: proto, body: [message] }, { status: 404 }]
 ]
