@@ -136,7 +136,7 @@ const failures = (service: Service.Any, localName: string, comments: Comments): 
           schema: {
             allOf: [
               { $ref: `#/components/schemas/${errorName}` },
-              { type: "object", properties: { code: { type: "integer", enum: [code] }, reason: { type: "string", enum: reasons } } }
+              { type: "object", properties: { code: { type: "integer", enum: [code] }, reason: open(reasons) } }
             ]
           },
           examples
@@ -146,6 +146,9 @@ const failures = (service: Service.Any, localName: string, comments: Comments): 
   }
   return responses
 }
+
+/** What aspects and the framework raise under the same status has other reasons. */
+const open = (reasons: ReadonlyArray<string>): Schema => ({ anyOf: [{ type: "string", enum: reasons }, { type: "string" }] })
 
 /** A reason is a value of an enum, of the service's own package or another. */
 const commentOf = (reason: string, service: Service.Any, comments: Comments): string | undefined => {
