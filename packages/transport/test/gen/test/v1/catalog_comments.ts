@@ -7,5 +7,8 @@ export const comments: Readonly<Record<string, string>> = {
   "test.v1.Catalog.Find": "Returns what it was asked for.",
   "test.v1.Catalog.Keep": "Not safe.",
   "test.v1.Catalog.List": "The same, as a stream.",
-  "test.v1.Found.transport": "How the request came."
+  "test.v1.Found.transport": "How the request came.",
+  "test.v1.QUOTA_EXHAUSTED": "A code with a meaning for retries.",
+  "test.v1.TEAPOT": "A code that no gRPC status stands for.",
+  "test.v1.THING_NOT_FOUND": "A code that HTTP and gRPC both know."
 }

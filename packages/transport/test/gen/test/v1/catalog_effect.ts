@@ -3,8 +3,10 @@
 
 import * as Service from "@effect-kratos/transport/Service"
 import { Catalog as CatalogDesc } from "./catalog_pb.ts"
+import { QuotaExhausted, Teapot, ThingNotFound } from "./reason_effect.ts"
 
 /** What a browser reads: methods without side effects. */
 export class Catalog extends Service.make<Catalog>()(CatalogDesc, {
+  errors: [ThingNotFound, QuotaExhausted, Teapot],
   comments: () => import("./catalog_comments.ts")
 }) {}
