@@ -29,9 +29,11 @@ export const ofStatus = (status: number): KratosError.KratosError => {
 export const malformed = (message: string): KratosError.KratosError =>
   KratosError.internalServer("", message, { grpc: Status.Grpc.INTERNAL })
 
-/** UNKNOWN, as Connect's own clients say it. */
+/** INTERNAL for another codec of the protocol; UNKNOWN for what is not the protocol at all, as Connect's own clients say it. */
 export const wrongType = (contentType: string): KratosError.KratosError =>
-  KratosError.internalServer("", `the reply has content-type ${JSON.stringify(contentType.slice(0, 64))}`, { grpc: Status.Grpc.UNKNOWN })
+  KratosError.internalServer("", `the reply has content-type ${JSON.stringify(contentType.slice(0, 64))}`, {
+    grpc: /^application\/(connect\+|proto|json)/.test(contentType) ? Status.Grpc.INTERNAL : Status.Grpc.UNKNOWN
+  })
 
 /** RESOURCE_EXHAUSTED. */
 export const tooLarge = (limit: number): KratosError.KratosError =>

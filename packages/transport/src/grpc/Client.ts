@@ -46,7 +46,7 @@ class Exchange implements ClientExchange {
     if (error !== undefined) return this.finish(error, undefined)
     if (endStream) return this.end(HeaderFields.toTrailers(headers.fields)) // a reply of trailers only
     const encoding = Compression.parse(headers.get("grpc-encoding"))
-    if (typeof encoding === "object") return this.finish(encoding, undefined)
+    if (typeof encoding === "object") return this.finish(GrpcError.malformed(`the reply: ${encoding.message}`), undefined)
     this.reader = new GrpcMessage.Reader(this.receiver.maxMessageBytes, encoding)
     this.receiver.onHeader(HeaderFields.toMetadata(headers.fields))
   }
@@ -54,9 +54,7 @@ class Exchange implements ClientExchange {
   private check(headers: Headers): KratosError | undefined {
     if (headers.status !== 200) return GrpcStatus.fromHttpStatus(headers.status)
     const contentType = headers.get("content-type") ?? ""
-    return /^application\/grpc(?:$|[+;])/.test(contentType)
-      ? undefined
-      : GrpcError.malformed(`the reply has content-type ${JSON.stringify(contentType.slice(0, 64))}`)
+    return /^application\/grpc(?:$|[+;])/.test(contentType) ? undefined : GrpcError.notGrpc(contentType)
   }
 
   onData(data: Uint8Array, endStream: boolean): void {

@@ -15,6 +15,10 @@ export const tooLarge = (length: number | undefined, limit: number): KratosError
 /** INTERNAL: bytes that are not gRPC. */
 export const malformed = (message: string): KratosError.KratosError => KratosError.internalServer("", message, { grpc: Grpc.INTERNAL })
 
+/** UNKNOWN: a reply of status 200 that is not gRPC, as gRPC's mapping of HTTP statuses has it. */
+export const notGrpc = (contentType: string): KratosError.KratosError =>
+  KratosError.internalServer("", `the reply has content-type ${JSON.stringify(contentType.slice(0, 64))}`, { grpc: Grpc.UNKNOWN })
+
 /** INTERNAL: a message that does not decode. C-core and grpc-go say INTERNAL, Kratos' CODEC reason says why. */
 export const undecodable = (typeName: string): KratosError.KratosError =>
   KratosError.internalServer("CODEC", `message is not a valid ${typeName}`, { grpc: Grpc.INTERNAL })
