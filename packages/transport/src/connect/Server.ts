@@ -42,12 +42,14 @@ export const serve = (server: GrpcServer, exchange: HttpExchange): boolean => {
   return true
 }
 
-/** A path without a method: for this protocol only if the request says that it is. */
+/** A path without a method: for this protocol only if the request says that it is. All of REST comes by here. */
 const unknown = (exchange: HttpExchange, path: string): boolean => {
-  const { format, streaming } = parseType(exchange.header("content-type"))
-  if (streaming && format !== undefined) {
-    const head = { "content-type": `application/connect+${format}` }
-    exchange.respond(200, Object.entries(head), EndStream.encode(GrpcError.unknownMethod(path), []))
+  if (exchange.method !== "POST") return false
+  const contentType = exchange.header("content-type")
+  if (contentType?.startsWith("application/connect+") === true) {
+    const { format } = parseType(contentType)
+    if (format === undefined) return false
+    exchange.respond(200, [["content-type", `application/connect+${format}`]], EndStream.encode(GrpcError.unknownMethod(path), []))
     return true
   }
   if (exchange.header("connect-protocol-version") === undefined) return false
