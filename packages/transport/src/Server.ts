@@ -18,12 +18,15 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as HttpRouter from "effect/http/HttpRouter"
+import type { Codec } from "./codec/Codec.ts"
+import * as Codecs from "./codec/Codecs.ts"
 import * as ConnectServer from "./connect/Server.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
 import * as GrpcWebServer from "./grpc-web/Server.ts"
 import * as GrpcServer from "./grpc/Server.ts"
 import * as Health from "./Health.ts"
 import * as HostAddress from "./HostAddress.ts"
+import * as Compression from "./http/Compression.ts"
 import * as Cors from "./http/Cors.ts"
 import * as HttpError from "./http/HttpError.ts"
 import type { HttpExchange } from "./http/HttpExchange.ts"
@@ -78,6 +81,12 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly cors?: Cors.Options | undefined
   /** Origins whose pages may open WebSockets, besides the server's own; `"*"` for all. Default: those that `cors` lists. */
   readonly webSocketOrigins?: ReadonlyArray<string> | "*" | undefined
+  /** What `application/json` is in REST: protobuf's JSON, or `std` for hand-written clients of Kratos v3. Default `protojson`. */
+  readonly json?: "protojson" | "std" | undefined
+  /** More formats of REST bodies; a media type that they name is theirs, also where it was ours. */
+  readonly codecs?: ReadonlyArray<Codec> | undefined
+  /** Compresses replies of REST that are worth it, and reads compressed requests; `false` does neither. Default: with all that Node has. */
+  readonly compression?: false | Compression.Options | undefined
   /** Limits of the HTTP/2 engine. */
   readonly http2?: Http2Options | undefined
 }
@@ -133,8 +142,11 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   }
   const report = (message: string, cause: unknown): void => void fork(Effect.logError(message, cause))
   const closing = yield* Latch.make()
+  const restCodecs = Codecs.of({ json: options.json, codecs: options.codecs })
   const rest = yield* RestServer.make([...operations.values()], {
     maxBodyBytes,
+    codecs: restCodecs,
+    compression: options.compression === false ? Compression.none : Compression.make(options.compression),
     timers,
     report,
     origins: options.webSocketOrigins ?? corsOrigins(options.cors)
@@ -179,7 +191,7 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     if (cors?.(exchange) === true || probes?.(exchange) === true || openapi?.(exchange) === true || mcp?.(exchange) === true) return
     if (GrpcWebServer.serve(grpc, exchange) || ConnectServer.serve(grpc, exchange) || rest(exchange)) return
     if (routes !== undefined) return routes(exchange)
-    RestServer.respondError(exchange, HttpError.notFound(exchange.target))
+    RestServer.respondError(exchange, HttpError.notFound(exchange.target), [], restCodecs)
   }
   // Runs after the drain: what handlers do on their way out still finds the services that they need.
   yield* Effect.addFinalizer(() =>

@@ -8,20 +8,37 @@ import * as Result from "effect/Result"
 import * as Codec from "./Codec.ts"
 import * as Form from "./Form.ts"
 import * as Json from "./Json.ts"
+import * as Msgpack from "./Msgpack.ts"
+import * as Problem from "./Problem.ts"
 import * as Proto from "./Proto.ts"
+import * as Xml from "./Xml.ts"
+import * as Yaml from "./Yaml.ts"
 
 export interface Codecs {
   /** The codec for a body under this `Content-Type`; JSON when the header is missing, 415 `CODEC` when nobody knows the type. */
   readonly forBody: (contentType: string | undefined) => Result.Result<Codec.Codec, KratosError.KratosError>
   /** The codec for a reply under this `Accept`; the default when the header is missing or names nothing we have. */
   readonly forReply: (accept: string | undefined) => Codec.Codec
+  /** The codec for an error under this `Accept`: that of a reply, or of problem documents where they are named. */
+  readonly forError: (accept: string | undefined) => Codec.Codec
+}
+
+export interface Options {
+  /**
+   * What `application/json` is, both ways: the JSON of protobuf, which Kratos v2 and browsers speak, or `std`, that of Go's standard library, for
+   * hand-written clients of Kratos v3 that send no `Accept`. Default `protojson`. `application/protojson` is always protobuf's.
+   */
+  readonly json?: "protojson" | "std" | undefined
+  /** More codecs; they have the media types that they name before ours. */
+  readonly codecs?: ReadonlyArray<Codec.Codec> | undefined
 }
 
 /** The first codec is the default; of two that claim a media type, the later has it. */
 export const make = (codecs: readonly [Codec.Codec, ...ReadonlyArray<Codec.Codec>]): Codecs => {
-  const fallback = codecs[0]
   const byType = new Map<string, Codec.Codec>()
-  for (const codec of codecs) for (const type of codec.contentTypes) byType.set(type, codec)
+  for (const codec of codecs) for (const type of codec.contentTypes) byType.set(type.toLowerCase(), codec)
+  // somebody else may have the default's type by now
+  const fallback = byType.get(codecs[0].contentType) ?? codecs[0]
 
   const forBody: Codecs["forBody"] = (contentType) => {
     if (contentType === undefined || contentType === "") return Result.succeed(fallback)
@@ -39,25 +56,38 @@ export const make = (codecs: readonly [Codec.Codec, ...ReadonlyArray<Codec.Codec
   const negotiate = (accept: string): Codec.Codec => {
     let best = fallback
     let bestWeight = 0
+    // a browser that opens a link takes XML rather than nothing, it does not ask for it
+    const isBrowser = accept.includes("text/html")
     for (const part of accept.split(",", maxRanges)) {
       const type = mediaType(part)
       // a range means: your choice
       const codec = type === "*/*" || type === "application/*" ? fallback : byType.get(type)
-      if (codec === undefined) continue
+      if (codec === undefined || (isBrowser && codec.name === "xml")) continue
       const weight = quality(part)
       if (weight > bestWeight) [best, bestWeight] = [codec, weight]
     }
     return best
   }
-  return { forBody, forReply }
+
+  const forError: Codecs["forError"] = (accept) =>
+    accept !== undefined &&
+    accept.toLowerCase().includes(Problem.contentType) &&
+    accept.split(",", maxRanges).some((part) => mediaType(part) === Problem.contentType && quality(part) > 0)
+      ? Problem.codec
+      : forReply(accept)
+
+  return { forBody, forReply, forError }
 }
+
+/** JSON, protojson, proto, form, XML, YAML and MessagePack, and what the options add. */
+export const of = ({ codecs = [], json = "protojson" }: Options): Codecs =>
+  make([json === "std" ? Json.std : Json.json, Json.protojson, Proto.codec, Form.codec, Xml.codec, Yaml.codec, Msgpack.codec, ...codecs])
 
 /** 415 `CODEC`. */
 export const unsupported = (contentType: string): KratosError.KratosError =>
   KratosError.make(415, Codec.reason, `unsupported content type "${mediaType(contentType).slice(0, 100)}"`)
 
-/** JSON, protojson, proto and form. */
-export const standard: Codecs = make([Json.json, Json.protojson, Proto.codec, Form.codec])
+export const standard: Codecs = of({})
 
 /** Ranges of an `Accept` header that are looked at. */
 const maxRanges = 32

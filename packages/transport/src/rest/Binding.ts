@@ -260,10 +260,12 @@ const writePart = (field: DescField, codecs: Codecs.Codecs): Write => {
   if (HttpBodies.is(field.message) && field.fieldKind === "message") {
     return (message) => Result.succeed(HttpBodies.reply((reflect(field.parent, message).get(field) as ReflectMessage).message as HttpBody))
   }
+  const byDefault = codecs.forReply(undefined)
+  const fallback = byDefault.field === undefined ? Json.json : byDefault
   return (message, accept) => {
     let codec = codecs.forReply(accept)
-    // only JSON has a place for a value that is not a message
-    if (codec.field === undefined && field.fieldKind !== "message") codec = Json.json
+    // only some formats have a place for a value that is not a message
+    if (codec.field === undefined && field.fieldKind !== "message") codec = fallback
     const body =
       codec.field !== undefined
         ? codec.field.encode(field, message)

@@ -7,6 +7,7 @@ import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Result from "effect/Result"
 import type { Codec } from "../codec/Codec.ts"
 import * as Codecs from "../codec/Codecs.ts"
+import * as Problem from "../codec/Problem.ts"
 import { StatusSchema } from "../gen/errors/errors_pb.ts"
 import type { HttpExchange } from "../http/HttpExchange.ts"
 import type { Reply } from "./Binding.ts"
@@ -17,7 +18,7 @@ export interface ErrorReply extends Reply {
 
 /** An error's reply. A code that is no final status of an error, below 300 or above 599, leaves as 500. */
 export const encode = (error: KratosError.KratosError, accept: string | undefined, codecs: Codecs.Codecs = Codecs.standard): ErrorReply =>
-  encodeWith(error, codecs.forReply(accept))
+  encodeWith(error, codecs.forError(accept))
 
 /** The same by one codec: for errors inside of streams. */
 export const encodeWith = (error: KratosError.KratosError, codec: Codec): ErrorReply => {
@@ -35,9 +36,10 @@ export const encodeWith = (error: KratosError.KratosError, codec: Codec): ErrorR
 export const respond = (
   exchange: HttpExchange,
   error: KratosError.KratosError,
-  fields: ReadonlyArray<readonly [string, string]> = []
+  fields: ReadonlyArray<readonly [string, string]> = [],
+  codecs: Codecs.Codecs = Codecs.standard
 ): void => {
-  const reply = encode(error, exchange.header("accept"))
+  const reply = encode(error, exchange.header("accept"), codecs)
   exchange.respond(
     reply.status,
     [["content-type", reply.contentType], ["content-length", String(reply.body.length)], ...fields],
@@ -56,7 +58,10 @@ export const decode = (
   codecs: Codecs.Codecs = Codecs.standard
 ): KratosError.KratosError => {
   if (body.length === 0) return KratosError.make(status, "", "")
-  const codec = Result.getOrElse(codecs.forBody(contentType), () => codecs.forReply(undefined))
+  const codec =
+    contentType !== undefined && Codecs.mediaType(contentType) === Problem.contentType
+      ? Problem.codec
+      : Result.getOrElse(codecs.forBody(contentType), () => codecs.forReply(undefined))
   return Result.match(codec.decode(StatusSchema, body), {
     onFailure: (cause) => KratosError.make(status, "", "", { cause }),
     onSuccess: ({ message, metadata, reason }: MessageShape<typeof StatusSchema>) => KratosError.make(status, reason, message, { metadata })

@@ -7,6 +7,7 @@ import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Codec } from "../codec/Codec.ts"
+import type { Codecs } from "../codec/Codecs.ts"
 import type { DeadlineTimers, Timer } from "../DeadlineTimers.ts"
 import { EMPTY, type HttpExchange } from "../http/HttpExchange.ts"
 import type { Reply } from "../Implementation.ts"
@@ -19,6 +20,8 @@ import type { Write } from "./StreamCodec.ts"
 export interface Options {
   readonly operation: Operation
   readonly codec: Codec
+  /** Of what fails before the stream begins. */
+  readonly codecs: Codecs
   readonly write: Write
   readonly timers: DeadlineTimers
   /** After so many milliseconds of silence a comment goes out, and the head with it. 0: never. */
@@ -139,8 +142,8 @@ class EventStream {
       )
     }
     const fields = ReplyFields.make(this.call)
-    if (fields instanceof KratosError.KratosError) return ErrorBody.respond(this.exchange, failure ?? fields)
-    if (failure !== undefined) return ErrorBody.respond(this.exchange, failure, fields)
+    if (fields instanceof KratosError.KratosError) return ErrorBody.respond(this.exchange, failure ?? fields, [], this.options.codecs)
+    if (failure !== undefined) return ErrorBody.respond(this.exchange, failure, fields, this.options.codecs)
     this.exchange.respond(200, [["content-length", "0"], ...fields], EMPTY)
   }
 }

@@ -11,6 +11,7 @@ import * as Result from "effect/Result"
 import * as Codecs from "../codec/Codecs.ts"
 import type { DeadlineTimers } from "../DeadlineTimers.ts"
 import * as HeaderFields from "../HeaderFields.ts"
+import * as Compression from "../http/Compression.ts"
 import * as HttpError from "../http/HttpError.ts"
 import { EMPTY, type HttpExchange } from "../http/HttpExchange.ts"
 import type { Reply } from "../Implementation.ts"
@@ -35,6 +36,10 @@ export interface Options {
   readonly keepAlive?: number | undefined
   /** Origins whose pages may open WebSockets, besides the server's own; `"*"` for all. Default none. */
   readonly origins?: ReadonlyArray<string> | "*" | undefined
+  /** Default `Codecs.standard`. */
+  readonly codecs?: Codecs.Codecs | undefined
+  /** Of whole bodies. Default none. */
+  readonly compression?: Compression.Compression | undefined
 }
 
 interface Target {
@@ -52,16 +57,17 @@ export const make = (
   options: Options
 ): Effect.Effect<(exchange: HttpExchange) => boolean, RestRuleError> =>
   Effect.gen(function* () {
+    const { codecs = Codecs.standard } = options
     const routes: Array<Router.Route<Target>> = []
     for (const operation of operations) {
       const write = operation.method.kind === "server_streaming" ? StreamCodec.writer(operation.desc.output) : undefined
-      for (const binding of yield* Effect.fromResult(Binding.fromMethod(operation.desc))) {
+      for (const binding of yield* Effect.fromResult(Binding.fromMethod(operation.desc, { codecs }))) {
         routes.push({ method: binding.httpMethod, template: binding.template, value: { operation, binding, write } })
       }
     }
     const router = Router.make(routes)
     const { keepAlive = KEEP_ALIVE, maxBodyBytes: maxMessageBytes, origins = [], report, timers } = options
-    const sockets = yield* WebSockets.make(operations, { maxMessageBytes, timers, keepAlive, origins, report })
+    const sockets = yield* WebSockets.make(operations, { maxMessageBytes, timers, keepAlive, origins, report, codecs })
     for (const { method, template } of [...router.shadowed, ...sockets.shadowed])
       yield* Effect.logWarning(`REST route ${method} ${template.source} is never reached: an earlier one is the same`)
     return (exchange) => {
@@ -76,17 +82,17 @@ export const make = (
           serve(exchange, match.route.value, match.variables, query, options)
           return true
         case "BadPath":
-          ErrorBody.respond(exchange, HttpError.badRequest("the path is not valid percent-encoding"))
+          ErrorBody.respond(exchange, HttpError.badRequest("the path is not valid percent-encoding"), [], codecs)
           return true
         case "MethodNotAllowed":
         case "NotFound":
-          return refuse(exchange, match._tag === "NotFound" ? [] : match.allow, sockets.has(path))
+          return refuse(exchange, match._tag === "NotFound" ? [] : match.allow, sockets.has(path), codecs)
       }
     }
   })
 
 /** A path under another verb: OPTIONS lists the verbs, the rest is 405. False when it is not known under any. */
-const refuse = (exchange: HttpExchange, verbs: ReadonlyArray<string>, webSocket: boolean): boolean => {
+const refuse = (exchange: HttpExchange, verbs: ReadonlyArray<string>, webSocket: boolean, codecs: Codecs.Codecs): boolean => {
   const { method } = exchange
   if (verbs.length === 0 && !webSocket) return false
   if (webSocket && (method === "GET" || method === "HEAD")) {
@@ -96,7 +102,7 @@ const refuse = (exchange: HttpExchange, verbs: ReadonlyArray<string>, webSocket:
   const allow = webSocket ? [...verbs, "GET"].sort() : verbs
   const list = [...new Set([...allow, ...(verbs.includes("GET") ? ["HEAD"] : []), "OPTIONS"])].sort().join(", ")
   if (method === "OPTIONS") exchange.respond(204, [["allow", list]], EMPTY)
-  else ErrorBody.respond(exchange, HttpError.methodNotAllowed(method, allow), [["allow", list]])
+  else ErrorBody.respond(exchange, HttpError.methodNotAllowed(method, allow), [["allow", list]], codecs)
   return true
 }
 
@@ -108,7 +114,7 @@ const serve = (
   options: Options
 ): void => {
   const { failure, left } = Timeout.ofExchange(exchange)
-  const { keepAlive = KEEP_ALIVE, timers } = options
+  const { codecs = Codecs.standard, compression = Compression.none, keepAlive = KEEP_ALIVE, timers } = options
   const call = new Incoming(
     "http",
     operation,
@@ -124,13 +130,13 @@ const serve = (
     else if (Result.isFailure(input)) call.failure = input.failure
     else call.message = input.success
     if (write !== undefined) {
-      const codec = StreamCodec.chooseText(Codecs.standard, exchange.header("accept"), exchange.header("content-type"))
-      return EventStream.serve(exchange, call, { operation, codec, write, timers, keepAlive })
+      const codec = StreamCodec.chooseText(codecs, exchange.header("accept"), exchange.header("content-type"))
+      return EventStream.serve(exchange, call, { operation, codec, codecs, write, timers, keepAlive })
     }
     const cancel = operation.run(call, (exit) => end(exchange, call, binding, exit, options))
     if (cancel !== undefined) exchange.whenAborted(cancel)
   }
-  exchange.readBody(options.maxBodyBytes, (body) =>
+  compression.readBody(exchange, options.maxBodyBytes, (body) =>
     run(
       body instanceof KratosError.KratosError
         ? Result.fail(body)
@@ -146,17 +152,18 @@ const end = (
   exit: Exit.Exit<Reply | void, unknown>,
   options: Options
 ): void => {
+  const { codecs = Codecs.standard, compression = Compression.none } = options
   const metadata = ReplyFields.make(call)
-  if (metadata instanceof KratosError.KratosError) return ErrorBody.respond(exchange, metadata)
-  if (Exit.isFailure(exit)) return ErrorBody.respond(exchange, KratosError.fromCause(exit.cause), metadata)
+  if (metadata instanceof KratosError.KratosError) return ErrorBody.respond(exchange, metadata, [], codecs)
+  if (Exit.isFailure(exit)) return ErrorBody.respond(exchange, KratosError.fromCause(exit.cause), metadata, codecs)
   // unary methods end with a reply
   const reply = binding.respond(exit.value as Reply, exchange.header("accept"))
   if (Result.isFailure(reply)) {
     options.report(`${call.operation}: the reply cannot be encoded`, reply.failure)
-    return ErrorBody.respond(exchange, KratosError.internalServer("", "internal error"), metadata)
+    return ErrorBody.respond(exchange, KratosError.internalServer("", "internal error"), metadata, codecs)
   }
   const { body, contentType } = reply.success
-  exchange.respond(200, [["content-type", contentType], ["content-length", String(body.length)], ...metadata], body)
+  compression.respond(exchange, 200, [["content-type", contentType], ["content-length", String(body.length)], ...metadata], body)
 }
 
 /** Sends an error in the form that Kratos gives it. */

@@ -4,7 +4,7 @@
  */
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Effect from "effect/Effect"
-import * as Codecs from "../codec/Codecs.ts"
+import type { Codecs } from "../codec/Codecs.ts"
 import type { DeadlineTimers } from "../DeadlineTimers.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import { isNode } from "../http/Http1.ts"
@@ -24,6 +24,7 @@ export interface Options {
   readonly keepAlive: number
   readonly origins: ReadonlyArray<string> | "*"
   readonly report: (message: string, cause: unknown) => void
+  readonly codecs: Codecs
 }
 
 export interface WebSockets {
@@ -65,7 +66,7 @@ export const make = (operations: ReadonlyArray<Operation>, options: Options): Ef
         if (match._tag !== "Found") return false
         const failure = checkHandshake(exchange, options.origins)
         if (failure !== undefined) {
-          ErrorBody.respond(exchange, failure, failure.code === 426 ? [["sec-websocket-version", VERSION]] : [])
+          ErrorBody.respond(exchange, failure, failure.code === 426 ? [["sec-websocket-version", VERSION]] : [], options.codecs)
           return true
         }
         const { operation, ...target } = match.route.value
@@ -82,8 +83,8 @@ export const make = (operations: ReadonlyArray<Operation>, options: Options): Ef
         call.failure = timeout.failure
         const accept = exchange.header("accept")
         const contentType = exchange.header("content-type")
-        const opening = { variables: match.variables, query, contentType, codec: StreamCodec.choose(Codecs.standard, contentType, accept) }
-        start(exchange, call, { ...target, operation, opening, replyCodec: StreamCodec.choose(Codecs.standard, accept, contentType) })
+        const opening = { variables: match.variables, query, contentType, codec: StreamCodec.choose(options.codecs, contentType, accept) }
+        start(exchange, call, { ...target, operation, opening, replyCodec: StreamCodec.choose(options.codecs, accept, contentType) })
         return true
       },
       has: (path) => router.match("GET", path)._tag === "Found",
@@ -108,7 +109,8 @@ const checkHandshake = (exchange: HttpExchange, origins: Options["origins"]): Kr
     return KratosError.make(426, "", `only version ${VERSION} of the WebSocket protocol is supported`)
   const origin = exchange.header("origin")
   // Browsers send cookies along with the handshake, whatever page opens it.
-  if (origin === undefined || origins === "*" || origins.includes(origin) || hostOf(origin) === exchange.authority.toLowerCase()) return undefined
+  if (origin === undefined || origins === "*" || origins.includes(origin) || hostOf(origin) === exchange.authority.toLowerCase())
+    return undefined
   return KratosError.forbidden("", `pages of ${JSON.stringify(origin.slice(0, 100))} may not open WebSockets here`)
 }
 

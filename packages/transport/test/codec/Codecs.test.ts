@@ -18,6 +18,12 @@ describe("Codecs", () => {
     ["application/proto", "proto"],
     ["application/protobuf", "proto"],
     ["application/x-www-form-urlencoded", "x-www-form-urlencoded"],
+    ["application/xml", "xml"],
+    ["text/xml; charset=utf-8", "xml"],
+    ["application/xml, application/json", "xml"],
+    ["application/yaml", "yaml"],
+    ["application/msgpack", "msgpack"],
+    ["application/problem+json", "json"],
     ["text/html", "json"],
     ["text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", "json"],
     ["application/proto, application/json", "proto"],
@@ -34,6 +40,38 @@ describe("Codecs", () => {
   ]
   for (const [accept, name] of replies) {
     it(`replies ${name} to ${accept?.slice(0, 80)}`, () => assert.strictEqual(Codecs.standard.forReply(accept).name, name))
+  }
+
+  it("takes codecs of users, also in place of its own", () => {
+    const csv = { ...Proto.codec, name: "csv", contentType: "text/csv", contentTypes: ["text/csv"] }
+    const mine = { ...Json.json, name: "mine" }
+    const codecs = Codecs.of({ codecs: [csv, mine] })
+    assert.strictEqual(codecs.forReply("text/csv").name, "csv")
+    assert.strictEqual(Result.getOrThrow(codecs.forBody("Text/CSV")).name, "csv")
+    for (const accept of [undefined, "*/*", "application/json", "text/html"]) assert.strictEqual(codecs.forReply(accept).name, "mine")
+    assert.strictEqual(codecs.forReply("application/protojson").name, "protojson")
+  })
+
+  it("has another JSON when asked to", () => {
+    const codecs = Codecs.of({ json: "std" })
+    for (const accept of [undefined, "*/*", "application/json"]) assert.strictEqual(codecs.forReply(accept), Json.std)
+    assert.strictEqual(Result.getOrThrow(codecs.forBody(undefined)), Json.std)
+    assert.strictEqual(codecs.forReply("application/protojson"), Json.protojson)
+    assert.strictEqual(Codecs.of({}).forReply(undefined), Json.json)
+  })
+
+  const errors: ReadonlyArray<readonly [accept: string | undefined, name: string]> = [
+    [undefined, "json"],
+    ["*/*", "json"],
+    ["application/proto", "proto"],
+    ["application/problem+json", "problem+json"],
+    ["application/json, application/problem+json", "problem+json"],
+    ["application/json, Application/Problem+JSON;q=0.1", "problem+json"],
+    ["application/json, application/problem+json;q=0", "json"],
+    ["application/problem+jsonx", "json"]
+  ]
+  for (const [accept, name] of errors) {
+    it(`has errors in ${name} for ${accept}`, () => assert.strictEqual(Codecs.standard.forError(accept).name, name))
   }
 
   it("takes a list of its own", () => {

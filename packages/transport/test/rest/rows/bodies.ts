@@ -28,7 +28,7 @@ export const bodies: ReadonlyArray<Row> = [
   post("application/x-www-form-urlencoded", "far=x&int32_value=1", { far: "x", int32Value: 1 }),
   post("application/x-www-form-urlencoded; charset=UTF-8", "far=x", { far: "x" }),
   refusedBody("text/plain", '{"far":"x"}', 415, "text/plain"),
-  refusedBody("application/xml", "<a/>", 415, "application/xml"),
+  refusedBody("application/pdf", "<a/>", 415, "application/pdf"),
   refusedBody("application/jsonx", "{}", 415),
   refusedBody("multipart/form-data; boundary=x", "--x--", 415),
   refusedBody("garbage", "{}", 415),
