@@ -44,7 +44,7 @@ export const make = (
         originalRequest: request,
         messageResponse: answer(request)
       }))
-    }).pipe(Stream.haltWhen(closing))
+    }).pipe(Stream.interruptWhen(closing))
   // the two contracts differ in their package only, so the fields of one fit the other; a message of one is no message of the other
   const alpha = (requests: Stream.Stream<ServerReflectionRequest, unknown>) =>
     Stream.map(serverReflectionInfo(requests), ({ originalRequest, ...response }) => ({

@@ -68,9 +68,11 @@ describe.each(RulesSchema.fields.map((field) => [field.name, field] as const))("
     for (const value of [...values, undefined]) if (isValid(field, value)) assert.isTrue(schema(value), JSON.stringify(value))
   })
 
-  it.skipIf(inWords.has(name))("refuses what is not", () => {
-    for (const value of [...values, undefined]) if (!isValid(field, value)) assert.isFalse(schema(value), JSON.stringify(value))
-  })
+  if (!inWords.has(name)) {
+    it("refuses what is not", () => {
+      for (const value of [...values, undefined]) if (!isValid(field, value)) assert.isFalse(schema(value), JSON.stringify(value))
+    })
+  }
 
   it("has values of both kinds to show it", () => {
     const kinds = new Set([...values, undefined].map((value) => isValid(field, value)))

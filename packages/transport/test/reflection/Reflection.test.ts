@@ -8,11 +8,15 @@ import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
 import { ServerReflection as V1, type ServerReflectionRequestSchema } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts"
 import { ServerReflection as V1Alpha } from "../../src/gen/grpc/reflection/v1alpha/reflection_pb.ts"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Echo } from "../gen/test/v1/echo_effect.ts"
 import { EchoLive, Journal } from "../EchoLive.ts"
+import * as Harness from "../Harness.ts"
 
 class Reflection extends Service.make<Reflection>()(V1) {}
 class Alpha extends Service.make<Alpha>()(V1Alpha) {}
@@ -141,6 +145,27 @@ it.effect("repeats the request, and serves v1alpha alike", () =>
       first?.messageResponse.case === "fileDescriptorResponse" && first.messageResponse.value.fileDescriptorProto
     )
   }).pipe(Effect.provide(serve()))
+)
+
+it.effect("a stream that nobody ends does not hold up the server's", () =>
+  Effect.gen(function* () {
+    const server = yield* Harness.serve()
+    const client = Reflection.client("discovery:///echo").pipe(
+      Layer.provide(Channels.layerTo(server.address)),
+      Layer.provide(Layer.succeed(Network.Network, server.network))
+    )
+    const reflection = Context.get(yield* Layer.build(client), Reflection)
+    const asked = yield* Deferred.make<void>()
+    const open = yield* Stream.concat(Stream.succeed({ messageRequest: { case: "listServices", value: "" } } as const), Stream.never).pipe(
+      reflection.serverReflectionInfo,
+      Stream.runForEach(() => Deferred.succeed(asked, undefined)),
+      Effect.forkChild
+    )
+    yield* Deferred.await(asked)
+    // the clock of this test stands still, so that the drain's limit does not pass
+    yield* server.close
+    assert.strictEqual((yield* Fiber.await(open))._tag, "Success")
+  })
 )
 
 it.effect("is absent when it is turned off", () =>
