@@ -1,5 +1,7 @@
 /** How messages of one type become bytes and back, made once per type: the seam for codecs that are compiled from the descriptor. */
-import { type DescMessage, fromBinary, fromJsonString, type Message, type Registry, toBinary, toJsonString } from "@bufbuild/protobuf"
+import { type DescMessage, fromBinary, fromJsonString, type Message, type Registry, toBinary } from "@bufbuild/protobuf"
+import * as JsonWriter from "./codec/JsonWriter.ts"
+import * as Utf8 from "./codec/Utf8.ts"
 import { PREFIX, writePrefix } from "./grpc/Message.ts"
 import { complete, type Reply } from "./Implementation.ts"
 import * as Decoder from "./protobuf/Decoder.ts"
@@ -68,13 +70,12 @@ const written = (encoder: Encoder.Encoder, reply: Reply, offset: number): Uint8A
 }
 
 export const json = (schema: DescMessage, registry: Registry): MessageCodec => {
-  const decoder = new TextDecoder("utf-8", { fatal: true })
-  const encoder = new TextEncoder()
-  const encode = (reply: Reply) => encoder.encode(toJsonString(schema, complete(schema, reply), { alwaysEmitImplicit: true, registry }))
+  const write = JsonWriter.make({ alwaysEmitImplicit: true, registry }).message(schema)
+  const encode = (reply: Reply) => Utf8.encode(write(complete(schema, reply)))
   return {
     decode: (bytes) => {
       try {
-        return fromJsonString(schema, decoder.decode(bytes), { ignoreUnknownFields: true, registry })
+        return fromJsonString(schema, Utf8.decodeText(bytes), { ignoreUnknownFields: true, registry })
       } catch {
         return undefined
       }
