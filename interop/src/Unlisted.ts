@@ -2,7 +2,7 @@
 import { clone, createFileRegistry, type DescFile, type DescService } from "@bufbuild/protobuf"
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt"
 import type { Channels } from "@effect-kratos/transport/Channels"
-import * as Client from "@effect-kratos/transport/Client"
+import * as Service from "@effect-kratos/transport/Service"
 import * as Effect from "effect/Effect"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
 
@@ -23,11 +23,18 @@ const renamed = (from: string, to: string): DescService => {
   return service
 }
 
+class Unlisted {
+  declare readonly _: never
+}
+
 const call = (target: string, service: () => DescService, method: string): Effect.Effect<unknown, unknown, Channels> =>
-  Effect.gen(function* () {
-    const client = yield* Client.make<never>(service(), [], target)
+  Effect.suspend(() => {
+    const tag = Service.make<Unlisted>()(service())
     // a client without generated code has no types; the descriptor says that it is a unary method
-    return yield* (client[method] as (request: object) => Effect.Effect<unknown, unknown>)({})
+    const use = Effect.flatMap(tag, (client) =>
+      (client as Record<string, (request: object) => Effect.Effect<unknown, unknown>>)[method]!({})
+    )
+    return Effect.provide(use, tag.client(target))
   })
 
 /** Calls `/test.v1.Echo/Nope`. */

@@ -6,7 +6,8 @@ const transport: References.Project = {
   folder: "packages/transport",
   name: "@x/transport",
   dependencies: ["@x/core"],
-  references: ["packages/core"]
+  references: ["packages/core"],
+  typescript: true
 }
 
 describe("References.problems", () => {
