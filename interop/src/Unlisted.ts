@@ -32,7 +32,7 @@ const call = (target: string, service: () => DescService, method: string): Effec
     const tag = Service.make<Unlisted>()(service())
     // a client without generated code has no types; the descriptor says that it is a unary method
     const use = Effect.flatMap(tag, (client) =>
-      (client as Record<string, (request: object) => Effect.Effect<unknown, unknown>>)[method]!({})
+      (client as unknown as Record<string, (request: object) => Effect.Effect<unknown, unknown>>)[method]!({})
     )
     return Effect.provide(use, tag.client(target))
   })

@@ -189,7 +189,7 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   const cors = options.cors === undefined ? undefined : Cors.make(options.cors)
   const http = (exchange: HttpExchange): void => {
     if (cors?.(exchange) === true || probes?.(exchange) === true || openapi?.(exchange) === true || mcp?.(exchange) === true) return
-    if (GrpcWebServer.serve(grpc, exchange) || ConnectServer.serve(grpc, exchange) || rest(exchange)) return
+    if (GrpcWebServer.serve(grpc, exchange) || ConnectServer.serve(grpc, exchange) || rest.serve(exchange)) return
     if (routes !== undefined) return routes(exchange)
     RestServer.respondError(exchange, HttpError.notFound(exchange.target), [], restCodecs)
   }
@@ -203,7 +203,7 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     )
   )
   const address = yield* Listener.serve(
-    { grpc, http },
+    { grpc, http, whole: rest.isWhole },
     { host, port, unix: options.unix, tls: options.tls, drainTimeout: options.drainTimeout, http2: options.http2, timers }
   )
   // runs before the drain that `serve` has put below it

@@ -36,7 +36,7 @@ export interface NodeExchange extends HttpExchange {
   readonly takeSocket: () => { readonly socket: Duplex; readonly head: Buffer } | undefined
 }
 
-export const isNode = (exchange: HttpExchange): exchange is NodeExchange => exchange.version === 1
+export const isNode = (exchange: HttpExchange): exchange is NodeExchange => "nodeRequest" in exchange
 
 export const make = (handler: Handler, options: Options): Http1 => {
   const state: State = { closing: false }

@@ -51,11 +51,15 @@ interface Target {
 
 const KEEP_ALIVE = 15_000
 
-/** Answers the exchanges that a rule of these methods has a path for, whatever their verb; false for others. */
-export const make = (
-  operations: ReadonlyArray<Operation>,
-  options: Options
-): Effect.Effect<(exchange: HttpExchange) => boolean, RestRuleError> =>
+export interface Rest {
+  /** Answers the exchanges that a rule has a path for, whatever their verb; false for others. */
+  readonly serve: (exchange: HttpExchange) => boolean
+  /** True for a request that `serve` answers whole: of a unary method. */
+  readonly isWhole: (method: string, target: string) => boolean
+}
+
+/** The REST face of methods: those that carry an HTTP rule. */
+export const make = (operations: ReadonlyArray<Operation>, options: Options): Effect.Effect<Rest, RestRuleError> =>
   Effect.gen(function* () {
     const { codecs = Codecs.standard } = options
     const routes: Array<Router.Route<Target>> = []
@@ -70,7 +74,12 @@ export const make = (
     const sockets = yield* WebSockets.make(operations, { maxMessageBytes, timers, keepAlive, origins, report, codecs })
     for (const { method, template } of [...router.shadowed, ...sockets.shadowed])
       yield* Effect.logWarning(`REST route ${method} ${template.source} is never reached: an earlier one is the same`)
-    return (exchange) => {
+    const isWhole = (method: string, target: string): boolean => {
+      const mark = target.indexOf("?")
+      const match = router.match(method, mark < 0 ? target : target.slice(0, mark))
+      return match._tag === "Found" && match.route.value.write === undefined
+    }
+    const serveExchange = (exchange: HttpExchange): boolean => {
       const target = exchange.target
       const mark = target.indexOf("?")
       const path = mark < 0 ? target : target.slice(0, mark)
@@ -89,6 +98,7 @@ export const make = (
           return refuse(exchange, match._tag === "NotFound" ? [] : match.allow, sockets.has(path), codecs)
       }
     }
+    return { serve: serveExchange, isWhole }
   })
 
 /** A path under another verb: OPTIONS lists the verbs, the rest is 405. False when it is not known under any. */
