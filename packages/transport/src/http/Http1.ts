@@ -32,7 +32,10 @@ const unknown: Origin = { address: "", endpoint: "", identity: undefined }
 export interface NodeExchange extends HttpExchange {
   readonly nodeRequest: http.IncomingMessage
   readonly nodeResponse: http.ServerResponse
-  /** Hands over the connection of a client that asks for a WebSocket, with the bytes that came behind its head; undefined when it asks for none. */
+  /**
+   * Hands over the connection of a client that asks for a WebSocket, with the bytes that came behind its head; undefined when it asks for none. Must be
+   * called in the tick in which the exchange was handed over.
+   */
   readonly takeSocket: () => { readonly socket: Duplex; readonly head: Buffer } | undefined
 }
 
@@ -74,7 +77,10 @@ export const make = (handler: Handler, options: Options): Http1 => {
     response.assignSocket(socket as Socket) // of which it uses what every Duplex has
     response.once("finish", () => socket.end())
     socket.on("drain", () => response.emit("drain"))
-    handler(new Http1Exchange(request, response, state, head))
+    const exchange = new Http1Exchange(request, response, state, head)
+    handler(exchange)
+    // else nobody would see it end
+    if (!exchange.taken) socket.resume()
   })
   return {
     server,
@@ -137,6 +143,7 @@ class Http1Exchange implements NodeExchange {
   private readonly added: Array<readonly [string, string]> = []
   /** What came behind the head of a request for a WebSocket, which has no body. */
   private readonly upgrade: Buffer | undefined
+  taken = false
 
   constructor(request: http.IncomingMessage, response: http.ServerResponse, state: State, upgrade?: Buffer) {
     this.nodeRequest = request
@@ -150,6 +157,7 @@ class Http1Exchange implements NodeExchange {
     const socket = nodeResponse.socket
     if (upgrade === undefined || socket === null || this.responded) return undefined
     this.responded = true
+    this.taken = true
     nodeResponse.detachSocket(socket)
     return { socket, head: upgrade }
   }

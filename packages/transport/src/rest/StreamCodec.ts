@@ -41,7 +41,11 @@ export const writer = (schema: DescMessage): Write => {
 }
 
 /** A message from the bytes of a frame or an event. */
-export type Read = (bytes: Uint8Array, codec: Codec.Codec, contentType: string | undefined) => Result.Result<Message, KratosError.KratosError>
+export type Read = (
+  bytes: Uint8Array,
+  codec: Codec.Codec,
+  contentType: string | undefined
+) => Result.Result<Message, KratosError.KratosError>
 
 export const reader = (schema: DescMessage): Read => {
   if (HttpBodies.is(schema)) return (bytes, _, contentType) => Result.succeed(HttpBodies.make(bytes, contentType))

@@ -69,6 +69,7 @@ export const make = (options: Options): ((exchange: NodeExchange, call: Incoming
     const { body } = ErrorBody.encode(HttpError.badRequest(error.message), undefined)
     const head = `HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
     socket.end(Buffer.concat([Buffer.from(head), body]))
+    socket.resume()
   })
   return (exchange, call, route) => {
     const taken = exchange.takeSocket()
@@ -101,6 +102,8 @@ class WebSocketCall {
   /** The client has sent its last message, or one that was none. */
   private halfClosed = false
   private gone = false
+  /** The client has broken the protocol: nothing more can be sent. */
+  private broken = false
   private ended = false
   private alive = true
   private timer: Timer | undefined = undefined
@@ -173,8 +176,10 @@ class WebSocketCall {
   /** Sink of the handler. */
   readonly write = (replies: ReadonlyArray<Reply>, from = 0): Effect.Effect<void, KratosError.KratosError> =>
     Effect.suspend(() => {
-      if (this.gone) return Effect.interrupt
+      if (this.gone || this.broken) return Effect.interrupt
       for (let i = from; i < replies.length; i++) {
+        // on its way out: nothing is sent any more, nothing is ever full, and the "close" that interrupts needs its turn
+        if (this.socket.readyState !== WebSocket.OPEN) return Effect.never
         this.send(replies[i]!)
         // the rest of a large batch waits unencoded
         if (this.duplex.writableNeedDrain) return Effect.andThen(this.drain, this.write(replies, i + 1))
@@ -202,8 +207,8 @@ class WebSocketCall {
   private end(exit: Ended): void {
     this.ended = true
     this.release()
-    if (this.gone) return
     this.requests.close()
+    if (this.gone || this.broken) return
     if (Exit.isFailure(exit)) return this.fail(KratosError.fromCause(exit.cause))
     if (this.call.sink === undefined) {
       try {
@@ -232,7 +237,8 @@ class WebSocketCall {
           : undefined
     if (failure === undefined) return this.abort()
     this.socket.send(WebSocketControl.error(failure))
-    // the handler hears of it too; what it replies is lost
+    this.broken = true
+    // the handler hears of it too
     this.halfClose(Exit.fail(failure))
   }
 

@@ -9,13 +9,17 @@ import * as Json from "../codec/Json.ts"
 import { StatusSchema } from "../gen/errors/errors_pb.ts"
 import * as ErrorBody from "./ErrorBody.ts"
 
-export type Control = { readonly _tag: "End" } | { readonly _tag: "Error"; readonly error: KratosError.KratosError } | { readonly _tag: "Unknown" }
+export type Control =
+  | { readonly _tag: "End" }
+  | { readonly _tag: "Error"; readonly error: KratosError.KratosError }
+  | { readonly _tag: "Unknown" }
 
 const PREFIX = 0x1e
 
 export const end = "\u001eend"
 
-export const error = (error: KratosError.KratosError): string => `\u001eerror:${Buffer.from(ErrorBody.encodeWith(error, Json.json).body).toString()}`
+export const error = (error: KratosError.KratosError): string =>
+  `\u001eerror:${Buffer.from(ErrorBody.encodeWith(error, Json.json).body).toString()}`
 
 /** Undefined for a frame that is a message. */
 export const parse = (frame: Buffer): Control | undefined => {

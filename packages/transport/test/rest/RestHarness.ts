@@ -11,15 +11,21 @@ import * as Server from "../../src/Server.ts"
 import { Rest } from "../gen/test/v1/rest_effect.ts"
 import { until } from "../Harness.ts"
 
-type Methods = Partial<Context.Service.Shape<typeof Rest>>
+type Methods = Partial<Record<keyof Context.Service.Shape<typeof Rest>, (input: never) => unknown>>
 type Options = Omit<Server.Options<[typeof Rest]>, "services">
 
 /** Methods that are not given die. */
-export const serveRest = Effect.fnUntraced(function* (methods: Methods, options: Options = {}, network: Layer.Layer<never> = Network.layerMemory) {
-  const scope = yield* Scope.fork(yield* Effect.scope)
+export const serveRest = Effect.fnUntraced(function* (
+  methods: Methods,
+  options: Options = {},
+  network: Layer.Layer<never> = Network.layerMemory
+) {
+  const outer = yield* Effect.scope
+  const scope = yield* Scope.fork(outer)
   const context = yield* Layer.buildWithScope(
     Server.layer({ services: [Rest], host: "127.0.0.1", port: 0, ...options }).pipe(
-      Layer.provide(Layer.mock(Rest)(methods)),
+      // initialisers do where a mock's types ask for messages
+      Layer.provide(Layer.mock(Rest)(methods as Partial<Context.Service.Shape<typeof Rest>>)),
       Layer.provideMerge(network)
     ),
     scope
@@ -29,7 +35,15 @@ export const serveRest = Effect.fnUntraced(function* (methods: Methods, options:
     address,
     lifecycle: Context.get(context, Lifecycle),
     network: Context.get(context, Network.Network),
-    connect: Effect.orDie(Context.get(context, Network.Network).connect(address)),
+    /** A connection that ends with the test, before the server drains. */
+    connect: Effect.orDie(Context.get(context, Network.Network).connect(address)).pipe(
+      Effect.tap((duplex) =>
+        Scope.addFinalizer(
+          outer,
+          Effect.sync(() => void duplex.destroy())
+        )
+      )
+    ),
     close: Scope.close(scope, Exit.void)
   }
 })
@@ -47,11 +61,19 @@ export const PING = 9
 export const PONG = 10
 
 /** A frame of a client, masked. */
-export const frame = (data: string | Uint8Array, opcode = TEXT, { final = true, length }: { final?: boolean; length?: number } = {}): Buffer => {
+export const frame = (
+  data: string | Uint8Array,
+  opcode = TEXT,
+  { final = true, length }: { final?: boolean; length?: number } = {}
+): Buffer => {
   const payload = Buffer.from(data as string) // either overload
   const size = length ?? payload.length
   const head =
-    size < 126 ? [0x80 | size] : size < 65_536 ? [0xfe, size >> 8, size & 255] : [0xff, 0, 0, 0, 0, ...[24, 16, 8, 0].map((shift) => (size >>> shift) & 255)]
+    size < 126
+      ? [0x80 | size]
+      : size < 65_536
+        ? [0xfe, size >> 8, size & 255]
+        : [0xff, 0, 0, 0, 0, ...[24, 16, 8, 0].map((shift) => (size >>> shift) & 255)]
   const mask = [1, 2, 3, 4]
   return Buffer.concat([Buffer.from([(final ? 0x80 : 0) | opcode, ...head, ...mask]), payload.map((byte, i) => byte ^ mask[i % 4]!)])
 }
@@ -79,6 +101,8 @@ export const rawSocket = (duplex: Duplex) => {
       if (bytes.length < start + length) return
       frames.push({ opcode: bytes[0]! & 15, final: bytes[0]! >= 128, data: bytes.subarray(start, start + length) })
       bytes = bytes.subarray(start + length)
+      // the polite end
+      if (frames.at(-1)?.opcode === CLOSE && !duplex.writableEnded) duplex.end(frame(frames.at(-1)!.data, CLOSE))
     }
   }
   duplex.on("data", onData)

@@ -21,7 +21,7 @@ for (const { name, send } of versions) {
   describe(`server-sent events over ${name}`, () => {
     it.effect("are framed as Kratos frames them", () =>
       Effect.gen(function* () {
-        const server = yield* serveRest({ watchWide: ({ id, note }) => Stream.make({ id, note }, { id: "ü\n", note: "" }) as never })
+        const server = yield* serveRest({ watchWide: ({ id, note }) => Stream.make({ id, note }, { id: "ü\n", note: "" }) })
         const reply = yield* over(server)("GET", `${path}?note=n`, { headers: { accept: "text/event-stream" } })
         assert.strictEqual(reply.status, 200)
         assert.deepInclude(reply.headers, {
@@ -40,7 +40,7 @@ for (const { name, send } of versions) {
       Effect.gen(function* () {
         const failure = KratosError.notFound("NO_ID", "no such id", { metadata: { k: "v" } })
         const server = yield* serveRest({
-          watchWide: ({ note }) => Stream.concat(note === "late" ? (Stream.make({ id: "1" }) as never) : Stream.empty, Stream.fail(failure))
+          watchWide: ({ note }) => Stream.concat(note === "late" ? Stream.make({ id: "1" }) : Stream.empty, Stream.fail(failure))
         })
         const send = over(server)
         const early = yield* send("GET", path)
@@ -84,7 +84,7 @@ for (const { name, send } of versions) {
     it.effect("header metadata goes with the head; a type that is no text gives way to JSON", () =>
       Effect.gen(function* () {
         const server = yield* serveRest({
-          watchWide: () => Stream.fromEffect(Effect.as(CallModule.setReplyHeader("x-mine", "1"), { id: "1" })) as never
+          watchWide: () => Stream.fromEffect(Effect.as(CallModule.setReplyHeader("x-mine", "1"), { id: "1" }))
         })
         const reply = yield* over(server)("GET", path, { headers: { accept: "application/proto" } })
         assert.strictEqual(reply.headers["x-mine"], "1")
@@ -94,7 +94,7 @@ for (const { name, send } of versions) {
 
     it.effect("a deadline that the caller sets ends a stream with an event", () =>
       Effect.gen(function* () {
-        const server = yield* serveRest({ watchWide: () => Stream.concat(Stream.make({ id: "1" }), Stream.never) as never })
+        const server = yield* serveRest({ watchWide: () => Stream.concat(Stream.make({ id: "1" }), Stream.never) })
         const fiber = yield* Effect.forkChild(over(server)("GET", path, { headers: { "x-timeout-ms": "1000" } }))
         yield* settles(() => 0)
         yield* TestClock.adjust("1010 millis")
@@ -111,7 +111,7 @@ describe("server-sent events", () => {
   it.effect("no time limit cuts a stream; silence is filled with comments", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
-      const server = yield* serveRest({ watchWide: () => Stream.fromEffect(Effect.as(gate.await, { id: "1" })) as never })
+      const server = yield* serveRest({ watchWide: () => Stream.fromEffect(Effect.as(gate.await, { id: "1" })) })
       const { says, text, write } = talk(yield* server.connect)
       yield* write(request(path))
       yield* settles(() => text().length)
@@ -132,7 +132,7 @@ describe("server-sent events", () => {
         watchWide: () =>
           Stream.concat(Stream.make({ id: "1" }), Stream.never).pipe(
             Stream.onExit((exit) => Effect.sync(() => exit._tag === "Failure" && interrupted++))
-          ) as never
+          )
       })
       const { duplex, says, write } = talk(yield* server.connect)
       yield* write(request(path))
@@ -148,7 +148,7 @@ describe("server-sent events", () => {
       let produced = 0
       const note = "x".repeat(10_000)
       const server = yield* serveRest({
-        watchWide: () => Stream.forever(Stream.make({ id: "1", note })).pipe(Stream.tap(() => Effect.sync(() => produced++))) as never
+        watchWide: () => Stream.forever(Stream.make({ id: "1", note })).pipe(Stream.tap(() => Effect.sync(() => produced++)))
       })
       const duplex = yield* server.connect
       duplex.pause()
@@ -189,7 +189,13 @@ describe("EventReader", () => {
     ["event:  message \ndata:  x\n\n", [["message", " x"]]],
     ["id: 1\nretry: 5\ndata: x\nfoo\n\n", [["", "x"]]],
     [": comment\n\n", []],
-    ["data: a\r\n\r\ndata: b\r\r", [["", "a"], ["", "b"]]],
+    [
+      "data: a\r\n\r\ndata: b\r\r",
+      [
+        ["", "a"],
+        ["", "b"]
+      ]
+    ],
     ["data\n\n", [["", ""]]],
     ["data: never ended", []],
     ["event: message\n\ndata: x\n\n", [["", "x"]]]
