@@ -12,7 +12,9 @@ need() { # need PACKAGE CHECK...
   shift
   "$@" >/dev/null 2>&1 || packages="$packages $package"
 }
+need chromium command -v chromium
 need curl command -v curl
+need openssl command -v openssl
 need nghttp2-client command -v h2load
 need python3-grpcio /usr/bin/python3 -c "import grpc"
 need python3-protobuf /usr/bin/python3 -c "import google.protobuf"
@@ -38,6 +40,12 @@ node_modules/.bin/buf build -o "$cache/contract.binpb" \
 
 if command -v go >/dev/null 2>&1; then
   (cd "$here/peers/go" && go build -o "$cache/go/" ./client ./server)
+  # Tools that tests find on PATH: put "$cache/go" there. One that cannot be had is a test skipped by name.
+  tool() { # tool NAME MODULE
+    [ -x "$cache/go/$1" ] || GOBIN="$cache/go" go install "$2" || echo "no $1; what needs it will be skipped" >&2
+  }
+  tool grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+  tool h2spec github.com/summerwind/h2spec/cmd/h2spec@latest
 else
   echo "no go (1.26 or newer); what needs it will be skipped" >&2
 fi
