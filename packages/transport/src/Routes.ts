@@ -1,5 +1,5 @@
 /**
- * A user's own `HttpRouter` routes beside the services. HTTP/1.1 goes through Effect's Node adapter; an HTTP/2 stream becomes a web request,
+ * A user's own `HttpRouter` routes beside the services. HTTP/1.1, WebSockets included, goes through Effect's Node adapter; an HTTP/2 stream becomes a web request,
  * whose body is read up to the server's limit first and whose reply is streamed.
  */
 import * as KratosError from "@effect-kratos/core/error/KratosError"
@@ -26,13 +26,21 @@ export const make = Effect.fnUntraced(function* <E, R>(routes: Layer.Layer<never
   const app = yield* HttpRouter.toHttpEffect(routes)
   const context = yield* Effect.context<never>()
   // Loaded only for those who have routes: it brings a WebSocket server with it.
-  const { makeHandler } = yield* Effect.promise(() => import("@effect/platform-node/NodeHttpServer"))
+  const { makeHandler, makeUpgradeHandler } = yield* Effect.promise(() => import("@effect/platform-node/NodeHttpServer"))
+  const { WebSocketServer } = yield* Effect.promise(() => import("ws"))
+  const webSockets = yield* Effect.cached(Effect.sync(() => new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes })))
   // What the routes need was taken from the context when they were built.
   const node = yield* makeHandler(app as Effect.Effect<never>, { scope })
+  const upgrade = yield* makeUpgradeHandler(webSockets, app as Effect.Effect<never>, { scope })
   const web = HttpEffect.toWebHandlerWith(context)(app as Effect.Effect<never>)
 
   return (exchange: HttpExchange): void => {
-    if (isNode(exchange)) return node(exchange.nodeRequest, exchange.nodeResponse)
+    if (isNode(exchange)) {
+      const asked = exchange.takeSocket()
+      if (asked === undefined) node(exchange.nodeRequest, exchange.nodeResponse)
+      else upgrade(exchange.nodeRequest, asked.socket, asked.head)
+      return
+    }
     if (!(exchange instanceof Http2Exchange)) return
     const gone = new AbortController()
     exchange.whenAborted(() => gone.abort())

@@ -3,6 +3,7 @@ import * as Aspect from "@effect-kratos/core/Aspect"
 import { Call } from "@effect-kratos/core/Call"
 import * as Reason from "@effect-kratos/core/error/Reason"
 import { assert, it } from "@effect/vitest"
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -26,47 +27,49 @@ class Things extends RpcGroup.make(
   Rpc.make("Hang", { success: Schema.String })
 ).middleware(Calls) {}
 
-const setup = Effect.gen(function* () {
-  const seen: Array<string> = []
-  const interrupted = yield* Deferred.make<void>()
-  const hanging = yield* Deferred.make<void>()
-  const Live = Things.toLayer({
-    Get: ({ id }) =>
-      id < 0
-        ? Effect.fail(new NotThere({ message: `no thing ${id}`, metadata: { id: String(id) } }))
-        : (Effect.map(Call, (call) => `${call.operation} ${id}`).pipe(Effect.provide(Layer.empty)) as Effect.Effect<string>),
-    Count: ({ to }) => Stream.range(1, to),
-    Hang: () =>
-      Effect.andThen(Deferred.succeed(hanging, undefined), Effect.never).pipe(
-        Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
-      )
-  })
-  const watch = Aspect.observe({
-    start: (call) => void seen.push(`start ${call.operation} ${call.kind}`),
-    end: (call, exit) => void seen.push(`end ${call.operation} ${exit._tag}`)
-  })
-  const server = yield* Layer.build(
-    Server.layer({
-      services: [],
-      host: "127.0.0.1",
-      port: 0,
-      routes: RpcFace.routes({ group: Things, service: "things", aspects: watch })
-    }).pipe(Layer.provide(Live))
-  )
-  const { address } = server.mapUnsafe.get(Server.Server.key) as Server.Server["Service"]
-  const client = yield* RpcClient.make(Things).pipe(
-    Effect.provide(
-      RpcClient.layerProtocolHttp({ url: `http://127.0.0.1:${address.port}/rpc` }).pipe(
-        Layer.provide([FetchHttpClient.layer, RpcSerialization.layerNdjson])
-      )
-    )
-  )
-  return { client, hanging, interrupted, seen }
-})
-
-it.live("serves a group beside the services, under aspects, with typed errors", () =>
+const setup = (protocol: "http" | "websocket") =>
   Effect.gen(function* () {
-    const { client, hanging, interrupted, seen } = yield* setup
+    const seen: Array<string> = []
+    const interrupted = yield* Deferred.make<void>()
+    const hanging = yield* Deferred.make<void>()
+    const Live = Things.toLayer({
+      Get: ({ id }) =>
+        id < 0
+          ? Effect.fail(new NotThere({ message: `no thing ${id}`, metadata: { id: String(id) } }))
+          : (Effect.map(Call, (call) => `${call.operation} ${id}`).pipe(Effect.provide(Layer.empty)) as Effect.Effect<string>),
+      Count: ({ to }) => Stream.range(1, to),
+      Hang: () =>
+        Effect.andThen(Deferred.succeed(hanging, undefined), Effect.never).pipe(
+          Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+        )
+    })
+    const watch = Aspect.observe({
+      start: (call) => void seen.push(`start ${call.operation} ${call.kind}`),
+      end: (call, exit) => void seen.push(`end ${call.operation} ${exit._tag}`)
+    })
+    const server = yield* Layer.build(
+      Server.layer({
+        services: [],
+        host: "127.0.0.1",
+        port: 0,
+        routes: RpcFace.routes({ group: Things, service: "things", aspects: watch, protocol })
+      }).pipe(Layer.provide(Live))
+    )
+    const { address } = server.mapUnsafe.get(Server.Server.key) as Server.Server["Service"]
+    const wire =
+      protocol === "http"
+        ? RpcClient.layerProtocolHttp({ url: `http://127.0.0.1:${address.port}/rpc` }).pipe(Layer.provide(FetchHttpClient.layer))
+        : RpcClient.layerProtocolSocket().pipe(Layer.provide(NodeSocket.layerWebSocket(`ws://127.0.0.1:${address.port}/rpc`)))
+    // built here, so that the connection lives as long as the test
+    const client = yield* RpcClient.make(Things).pipe(
+      Effect.provideContext(yield* Layer.build(wire.pipe(Layer.provide(RpcSerialization.layerNdjson))))
+    )
+    return { client, hanging, interrupted, seen }
+  })
+
+it.live.each(["http", "websocket"] as const)("serves a group beside the services, under aspects, with typed errors: %s", (protocol) =>
+  Effect.gen(function* () {
+    const { client, hanging, interrupted, seen } = yield* setup(protocol)
     assert.strictEqual(yield* client.Get({ id: 7 }), "/things/Get 7")
     const error = yield* Effect.flip(client.Get({ id: -1 }))
     assert.instanceOf(error, NotThere)
