@@ -38,6 +38,8 @@ export interface Options {
   readonly drainTimeout?: Duration.Input | undefined
   readonly http2?: Http2Options | undefined
   readonly timers: DeadlineTimers
+  /** What the fields of a gRPC call say of its origin. */
+  readonly originOf?: ((origin: Origin, fields: ReadonlyArray<string>) => Origin) | undefined
 }
 
 /** Time a client has to send the first bytes, in milliseconds. */
@@ -53,6 +55,7 @@ export const serve = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Address, ListenError | Tls.TlsError, Scope.Scope> {
   const network = yield* Network
+  const { originOf } = options
   const silent = new Set<Duplex>()
   const open = new Set<Duplex>()
   const http2 = new Set<ServerConnection.ServerConnection>()
@@ -74,7 +77,8 @@ export const serve = Effect.fnUntraced(function* (
       preface,
       recycle: duplex instanceof net.Socket,
       onStream: (stream, headers, endStream) => {
-        if (GrpcServer.isGrpc(headers.get("content-type"))) return GrpcServer.accept(handlers.grpc, stream, headers, endStream, origin)
+        if (GrpcServer.isGrpc(headers.get("content-type")))
+          return GrpcServer.accept(handlers.grpc, stream, headers, endStream, originOf?.(origin, headers.fields) ?? origin)
         const exchange = new Http2Exchange(stream, headers, endStream, origin)
         handlers.http(exchange)
         return exchange

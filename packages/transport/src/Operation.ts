@@ -14,7 +14,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as References from "effect/References"
 import * as Stream from "effect/Stream"
+import type { RequestId } from "./http/RequestId.ts"
 import type { Origin } from "./Origin.ts"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import type { Handler, Implementation, Reply } from "./Implementation.ts"
@@ -35,6 +37,7 @@ export class Incoming implements CallShape, Method {
   readonly peer: string
   readonly endpoint: string
   readonly identity: PeerIdentity | undefined
+  readonly requestId: RequestId | undefined
   readonly pathTemplate: string | undefined
   readonly deadline: Deadline.Deadline | undefined
   message: unknown = undefined
@@ -64,13 +67,18 @@ export class Incoming implements CallShape, Method {
     this.peer = origin.address
     this.endpoint = origin.endpoint
     this.identity = origin.identity
+    this.requestId = origin.requestId
     this.pathTemplate = pathTemplate
     this.deadline = deadline
     this.readMetadata = readMetadata
   }
 
   get request(): Metadata.MutableMetadata {
-    return (this.requestMetadata ??= this.readMetadata())
+    if (this.requestMetadata !== undefined) return this.requestMetadata
+    const metadata = (this.requestMetadata = this.readMetadata())
+    // one of ours is not among what was sent, and one that is not well-formed gives way
+    if (this.requestId !== undefined) Metadata.set(metadata, this.requestId.header, this.requestId.value)
+    return metadata
   }
   get reply(): Metadata.MutableMetadata {
     return (this.replyMetadata ??= Metadata.make())
@@ -135,6 +143,10 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
     }
     let context = Context.add(base, Call, call)
     if (call.deadline !== undefined) context = Context.add(context, Deadline.Current, call.deadline)
+    if (call.requestId !== undefined) {
+      const annotations = Context.get(context, References.CurrentLogAnnotations)
+      context = Context.add(context, References.CurrentLogAnnotations, { ...annotations, requestId: call.requestId.value })
+    }
     let states: Array<unknown> | undefined
     try {
       states = Aspect.start(hooks, call, context)

@@ -28,8 +28,10 @@ import * as Health from "./Health.ts"
 import * as HostAddress from "./HostAddress.ts"
 import * as Compression from "./http/Compression.ts"
 import * as Cors from "./http/Cors.ts"
+import * as Forwarded from "./http/Forwarded.ts"
 import * as HttpError from "./http/HttpError.ts"
 import type { HttpExchange } from "./http/HttpExchange.ts"
+import * as RequestId from "./http/RequestId.ts"
 import * as Implementation from "./Implementation.ts"
 import * as Listener from "./Listener.ts"
 import * as MessageCodec from "./MessageCodec.ts"
@@ -40,6 +42,7 @@ import type { TlsError } from "./Tls.ts"
 import * as Mcp from "./mcp/Serve.ts"
 import * as OpenApi from "./openapi/Serve.ts"
 import * as Operation from "./Operation.ts"
+import type { Origin } from "./Origin.ts"
 import * as Reflection from "./reflection/Reflection.ts"
 import * as RestServer from "./rest/Server.ts"
 import type { RestRuleError } from "./rest/RestRuleError.ts"
@@ -87,6 +90,10 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly codecs?: ReadonlyArray<Codec> | undefined
   /** Compresses replies of REST that are worth it, and reads compressed requests; `false` does neither. Default: with all that Node has. */
   readonly compression?: false | Compression.Options | undefined
+  /** The proxies in front of this server, whose word counts on where a request came from: `Call.peer`, scheme and host. Default: none is trusted. */
+  readonly trustProxy?: false | Forwarded.Proxies | Forwarded.Options | undefined
+  /** Names for requests, in `x-request-id` of requests and replies; `false` for none. Default: as `RequestId.Options` say. */
+  readonly requestId?: false | RequestId.Options | undefined
   /** Limits of the HTTP/2 engine. */
   readonly http2?: Http2Options | undefined
 }
@@ -106,7 +113,7 @@ export const layer = <const Services extends ReadonlyArray<Service.Any>, AspectR
   options: Options<Services, AspectR, RoutesE, RoutesR>
 ): Layer.Layer<
   Server | Lifecycle,
-  ListenError | TlsError | RestRuleError | HttpRouter.Request.Without<RoutesE>,
+  ListenError | TlsError | RestRuleError | Forwarded.TrustProxyError | HttpRouter.Request.Without<RoutesE>,
   Service.Tags<Services> | AspectR | Exclude<HttpRouter.Request.Without<RoutesR>, HttpRouter.HttpRouter | Scope.Scope>
 > =>
   // `make` reads the services from the context by their keys; the signature above says which they are
@@ -187,7 +194,24 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     report
   }
   const cors = options.cors === undefined ? undefined : Cors.make(options.cors)
+  const { trustProxy } = options
+  const forwarded = trustProxy === undefined || trustProxy === false ? undefined : yield* Effect.fromResult(Forwarded.make(trustProxy))
+  const requestIds = options.requestId === false ? undefined : RequestId.make(options.requestId)
+  const identify = (exchange: HttpExchange): void => {
+    if (forwarded === undefined && requestIds === undefined) return
+    const { fields, origin } = exchange
+    const found = forwarded?.(origin, fields) ?? origin
+    const requestId = requestIds === undefined ? undefined : (requestIds.given(fields) ?? requestIds.create())
+    exchange.setOrigin(requestId === undefined ? found : { ...found, requestId })
+    if (requestId !== undefined) exchange.addFields([[requestId.header, requestId.value]])
+  }
+  const originOf = (origin: Origin, fields: ReadonlyArray<string>): Origin => {
+    const found = forwarded?.(origin, fields) ?? origin
+    const requestId = requestIds?.given(fields)
+    return requestId === undefined ? found : { ...found, requestId }
+  }
   const http = (exchange: HttpExchange): void => {
+    identify(exchange)
     if (cors?.(exchange) === true || probes?.(exchange) === true || openapi?.(exchange) === true || mcp?.(exchange) === true) return
     if (GrpcWebServer.serve(grpc, exchange) || ConnectServer.serve(grpc, exchange) || rest.serve(exchange)) return
     if (routes !== undefined) return routes(exchange)
@@ -204,7 +228,7 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   )
   const address = yield* Listener.serve(
     { grpc, http, whole: rest.isWhole },
-    { host, port, unix: options.unix, tls: options.tls, drainTimeout: options.drainTimeout, http2: options.http2, timers }
+    { host, port, unix: options.unix, tls: options.tls, drainTimeout: options.drainTimeout, http2: options.http2, timers, originOf }
   )
   // runs before the drain that `serve` has put below it
   yield* Effect.addFinalizer(() => closing.open)

@@ -4,6 +4,7 @@
  */
 import type { Message } from "@bufbuild/protobuf"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as Metadata from "@effect-kratos/core/Metadata"
 import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
 import type { Headers } from "@effect-kratos/http2/Headers"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
@@ -150,6 +151,7 @@ class Exchange implements StreamListener {
     this.operation = operation
     const deadline = plan.timeout === undefined ? undefined : plan.server.now() + plan.timeout
     this.call = new Incoming("grpc", operation, origin, deadline, () => HeaderFields.toMetadata(plan.fields))
+    if (origin.requestId !== undefined) Metadata.set(this.call.reply, origin.requestId.header, origin.requestId.value)
     const kind = operation.method.kind
     if (kind === "server_streaming" || kind === "bidi_streaming") this.call.sink = this
   }

@@ -138,6 +138,7 @@ class Http1Exchange implements NodeExchange {
   readonly nodeRequest: http.IncomingMessage
   readonly nodeResponse: http.ServerResponse
   private readonly state: State
+  private own: Origin | undefined = undefined
   private responded = false
   private window = WINDOW
   private readonly added: Array<readonly [string, string]> = []
@@ -169,13 +170,16 @@ class Http1Exchange implements NodeExchange {
     return this.nodeRequest.url ?? ""
   }
   get scheme(): string {
-    return "encrypted" in this.nodeRequest.socket ? "https" : "http"
+    return this.own?.scheme ?? ("encrypted" in this.nodeRequest.socket ? "https" : "http")
   }
   get authority(): string {
-    return this.nodeRequest.headers.host ?? ""
+    return this.own?.host ?? this.nodeRequest.headers.host ?? ""
   }
   get origin(): Origin {
-    return (this.nodeRequest.socket as WithOrigin)[OriginId] ?? unknown
+    return this.own ?? (this.nodeRequest.socket as WithOrigin)[OriginId] ?? unknown
+  }
+  setOrigin(origin: Origin): void {
+    this.own = origin
   }
   get fields(): ReadonlyArray<string> {
     return this.nodeRequest.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))

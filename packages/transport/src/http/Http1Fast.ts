@@ -201,6 +201,7 @@ class Exchange implements HttpExchange {
   private readonly connection: Connection
   private readonly head: Http1Head.Head
   private readonly body: Uint8Array
+  private own: Origin | undefined = undefined
   private added: ReadonlyArray<readonly [string, string]> = []
   private aborted: (() => void) | undefined = undefined
   private parts:
@@ -221,16 +222,19 @@ class Exchange implements HttpExchange {
     return this.head.target
   }
   get scheme(): string {
-    return "encrypted" in this.connection.duplex ? "https" : "http"
+    return this.own?.scheme ?? ("encrypted" in this.connection.duplex ? "https" : "http")
   }
   get authority(): string {
-    return this.head.host
+    return this.own?.host ?? this.head.host
   }
   get fields(): ReadonlyArray<string> {
     return this.head.fields
   }
   get origin(): Origin {
-    return this.connection.origin
+    return this.own ?? this.connection.origin
+  }
+  setOrigin(origin: Origin): void {
+    this.own = origin
   }
 
   header(name: string): string | undefined {

@@ -12,10 +12,10 @@ export class Http2Exchange implements HttpExchange, StreamListener {
   readonly version = 2
   readonly method: string
   readonly target: string
-  readonly scheme: string
-  readonly authority: string
+  scheme: string
+  authority: string
   readonly fields: ReadonlyArray<string>
-  readonly origin: Origin
+  origin: Origin
   private readonly stream: H2Stream
   private readonly headers: Headers
   private chunks: Array<Uint8Array> = []
@@ -37,6 +37,12 @@ export class Http2Exchange implements HttpExchange, StreamListener {
     this.authority = headers.authority
     this.fields = headers.fields
     this.origin = origin
+  }
+
+  setOrigin(origin: Origin): void {
+    this.origin = origin
+    this.scheme = origin.scheme ?? this.scheme
+    this.authority = origin.host ?? this.authority
   }
 
   header(name: string): string | undefined {

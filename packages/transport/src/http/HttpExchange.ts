@@ -16,6 +16,8 @@ export interface HttpExchange {
   /** Flat list of header fields, names in lower case. */
   readonly fields: ReadonlyArray<string>
   readonly origin: Origin
+  /** Puts an origin in place of the connection's; `scheme` and `authority` follow it. */
+  readonly setOrigin: (origin: Origin) => void
   /** The first value of a header; `name` in lower case. */
   readonly header: (name: string) => string | undefined
   /** Reads the body: empty when there is none, an error of 413 when it is longer than `maxBytes`. Called once; `done` at most once, never after an abort. */
