@@ -3,8 +3,8 @@
  * one; `reason` and `metadata` are extension members. A document of another server's making is read leniently: members of a wrong type are not there.
  */
 import { create, type DescMessage, type Message } from "@bufbuild/protobuf"
-import { STATUS_CODES } from "node:http"
 import { StatusSchema, type Status } from "../gen/errors/errors_pb.ts"
+import process from "node:process"
 import * as Codec from "./Codec.ts"
 import * as Utf8 from "./Utf8.ts"
 
@@ -30,7 +30,8 @@ const statusOf = (schema: DescMessage, message: Message): Status => {
 const write = ({ code, message, metadata, reason }: Status): string =>
   JSON.stringify({
     type: reason === "" ? "about:blank" : typePrefix + encodeURIComponent(reason.toWellFormed()),
-    title: STATUS_CODES[code] ?? "Error",
+    // a module that takes long to load, for those who have no server of HTTP yet
+    title: process.getBuiltinModule("node:http").STATUS_CODES[code] ?? "Error",
     status: code,
     ...(message === "" ? undefined : { detail: message }),
     ...(reason === "" ? undefined : { reason }),

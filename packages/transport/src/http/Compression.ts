@@ -48,9 +48,17 @@ export const make = (options: Options = {}): Compression => {
   const { encodings = ["zstd", "br", "gzip"], minBytes = 1024, offloadBytes = 65_536 } = options
   const offered = encodings.filter((encoding) => encoding !== "zstd" || hasZstd)
 
+  // clients say the same all the time
+  let last: { readonly header: string | undefined; readonly found: Negotiated } = {
+    header: undefined,
+    found: negotiate(undefined, offered)
+  }
+
   const respond: Compression["respond"] = (exchange, status, fields, body) => {
     if (body.length === 0 || !isCompressible(status, fields)) return exchange.respond(status, fields, body)
-    const { chosen, identity } = negotiate(exchange.header("accept-encoding"), offered)
+    const header = exchange.header("accept-encoding")
+    if (header !== last.header) last = { header, found: negotiate(header, offered) }
+    const { chosen, identity } = last.found
     if (body.length < minBytes && identity) return exchange.respond(status, fields, body)
     const plain = (): void => exchange.respond(status, [...fields, VARY], body)
     if (chosen === undefined) return plain()
