@@ -13,13 +13,17 @@ export const Welcome = Layer.effectDiscard(
     yield* Console.log(
       [
         "",
-        `${info.name} ${info.version} serves REST and gRPC on ${url}`,
+        `${info.name} ${info.version} serves REST, gRPC, gRPC-Web and Connect on ${url}`,
         "",
         "  REST",
         `    curl ${url}/helloworld/kratos`,
         `    curl ${url}/helloworld/nobody        # a typed error: 404 USER_NOT_FOUND`,
         "  gRPC",
         `    npx buf curl --protocol grpc --http2-prior-knowledge -d '{"name":"kratos"}' ${url}/helloworld.v1.Greeter/SayHello`,
+        "  gRPC-Web",
+        `    npx buf curl --protocol grpcweb -d '{"name":"kratos"}' ${url}/helloworld.v1.Greeter/SayHello`,
+        "  Connect",
+        `    curl -H 'content-type: application/json' -d '{"name":"kratos"}' ${url}/helloworld.v1.Greeter/SayHello`,
         `  documentation: ${url}/docs`,
         `    curl ${url}/openapi.json`,
         "  the typed client, through the registry",

@@ -42,7 +42,9 @@ describe("the server", () => {
     const expected: ReadonlyArray<readonly [start: string, output: RegExp]> = [
       [`curl http://localhost:${env.PORT}/helloworld/kratos`, /^\{"message":"Hello kratos"\}$/],
       [`curl http://localhost:${env.PORT}/helloworld/nobody`, /"code":404,"reason":"USER_NOT_FOUND"/],
-      ["npx buf curl", /^\{\s*"message": "Hello kratos"\s*\}\s*$/],
+      ["npx buf curl --protocol grpc ", /^\{\s*"message": "Hello kratos"\s*\}\s*$/],
+      ["npx buf curl --protocol grpcweb ", /^\{\s*"message": "Hello kratos"\s*\}\s*$/],
+      ["curl -H 'content-type: application/json' -d", /^\{"message":"Hello kratos"\}$/],
       [`curl http://localhost:${env.PORT}/openapi.json`, /^\{"openapi":"3\.1\.0".*"USER_NOT_FOUND"/],
       ["npm run call -- kratos", /^Hello kratos$/m],
       [`curl http://localhost:${env.PORT}/readyz`, /^ok$/]
