@@ -17,7 +17,7 @@ import * as Channel from "./Channel.ts"
 import * as Client from "./Client.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
 import type { Errors } from "./Errors.ts"
-import { type Address, Network } from "./Network.ts"
+import { type Address, type ConnectOptions, Network } from "./Network.ts"
 import * as Target from "./Target.ts"
 import * as Tls from "./Tls.ts"
 
@@ -45,13 +45,13 @@ export class Channels extends Context.Service<
 /** Channels that resolve `discovery:///` through `Discovery`. */
 export const layer: Layer.Layer<Channels, never, Discovery> = Layer.effect(
   Channels,
-  Effect.flatMap(Discovery, (discovery) => make((target, secure) => resolve(target, secure, discovery)))
+  Effect.flatMap(Discovery, (discovery) => make((target, scheme) => resolve(target, scheme, discovery)))
 )
 
 /** Channels without a registry: `direct:///` and plain addresses only. */
 export const layerDirect: Layer.Layer<Channels> = Layer.effect(
   Channels,
-  Effect.suspend(() => make((target, secure) => resolve(target, secure, undefined)))
+  Effect.suspend(() => make((target, scheme) => resolve(target, scheme, undefined)))
 )
 
 /** Channels that lead every target to one address: for tests, whose clients then name their real targets. */
@@ -61,45 +61,68 @@ export const layerTo = (address: Address): Layer.Layer<Channels> =>
     make(() => nodes([address]))
   )
 
-const make = Effect.fnUntraced(function* (resolve: (target: Target.Target, secure: boolean) => Channel.Nodes) {
+/** What endpoints of a registry a protocol goes to. */
+type Schemes = readonly [plain: Endpoint.Scheme, secure: Endpoint.Scheme]
+const GRPC: Schemes = ["grpc", "grpcs"]
+const HTTP: Schemes = ["http", "https"]
+
+type Resolve = (target: Target.Target, scheme: Endpoint.Scheme) => Channel.Nodes
+
+/** Opens what calls to a target go through. */
+type Open<A> = (target: string, nodes: Channel.Nodes, tls: ConnectOptions["tls"]) => Effect.Effect<A, never, Scope.Scope>
+
+const make = Effect.fnUntraced(function* (resolve: Resolve) {
   const scope = yield* Effect.scope
   const network = yield* Network
   const timers = yield* DeadlineTimers.make
-  const channels = new Map<Tls.ClientOptions | undefined, Map<string, Channel.Channel>>()
-  const open = Effect.fnUntraced(function* (text: string, tls: Tls.ClientOptions | undefined) {
-    const target = Target.parse(text)
-    const secure = tls !== undefined || (target._tag === "Direct" && target.secure)
-    const source = secure ? yield* Effect.result(Tls.load(tls ?? {})) : undefined
-    if (source?._tag === "Failure") {
-      return yield* Channel.make(
-        text,
-        Stream.fail(KratosError.serviceUnavailable("TLS", source.failure.message, { cause: source.failure })),
-        timers
-      )
-    }
-    return yield* Channel.make(text, resolve(target, secure), timers, source && { source: source.success, serverName: tls?.serverName })
-  })
-  const get: Channels["Service"]["get"] = (target, tls) =>
-    Effect.suspend(() => {
-      const known = channels.get(tls)?.get(target)
-      if (known !== undefined) return Effect.succeed(known)
-      return open(target, tls).pipe(
-        Scope.provide(scope),
-        // that of these channels, wherever the client is built that asks first
-        Effect.provideService(Network, network),
-        Effect.tap((channel) => Effect.sync(() => channels.set(tls, (channels.get(tls) ?? new Map()).set(target, channel))))
-      )
+
+  /** The same for equal targets and the same TLS options. */
+  const shared = <A>([plain, encrypted]: Schemes, open: Open<A>) => {
+    const known = new Map<Tls.ClientOptions | undefined, Map<string, A>>()
+    const make = Effect.fnUntraced(function* (text: string, tls: Tls.ClientOptions | undefined) {
+      const target = Target.parse(text)
+      const secure = tls !== undefined || (target._tag === "Direct" && target.secure)
+      const source = secure ? yield* Effect.result(Tls.load(tls ?? {})) : undefined
+      if (source?._tag === "Failure") {
+        const failure = KratosError.serviceUnavailable("TLS", source.failure.message, { cause: source.failure })
+        return yield* open(text, Stream.fail(failure), undefined)
+      }
+      const nodes = resolve(target, secure ? encrypted : plain)
+      return yield* open(text, nodes, source && { source: source.success, serverName: tls?.serverName })
     })
+    return (target: string, tls?: Tls.ClientOptions): Effect.Effect<A> =>
+      Effect.suspend(() => {
+        const made = known.get(tls)?.get(target)
+        if (made !== undefined) return Effect.succeed(made)
+        return make(target, tls).pipe(
+          Scope.provide(scope),
+          // that of these channels, wherever the client is built that asks first
+          Effect.provideService(Network, network),
+          Effect.tap((made) => Effect.sync(() => known.set(tls, (known.get(tls) ?? new Map<string, A>()).set(target, made))))
+        )
+      })
+  }
+  const get = shared(GRPC, (target, nodes, tls) => Channel.make(target, nodes, timers, tls))
+  // Loaded only by programs that call over REST.
+  const rest = Effect.promise(() => import("./rest/Clients.ts"))
+  const restNodes = yield* Effect.cached(
+    Effect.map(rest, ({ makeNodes }) => shared(HTTP, (target, nodes, tls) => makeNodes(target, nodes, timers, tls)))
+  )
   return Channels.of({
     get,
     client: (descriptor, errors, target, options) =>
-      Effect.flatMap(get(target, options?.tls), (channel) => Client.make(channel, descriptor, errors, options))
+      options?.protocol === "rest"
+        ? Effect.gen(function* () {
+            const { make } = yield* rest
+            return yield* make(yield* (yield* restNodes)(target, options.tls), descriptor, errors, options)
+          })
+        : Effect.flatMap(get(target, options?.tls), (channel) => Client.make(channel, descriptor, errors, options))
   })
 })
 
 const nodes = (addresses: ReadonlyArray<Address>): Channel.Nodes => Stream.succeed(addresses)
 
-const resolve = (target: Target.Target, secure: boolean, discovery: Discovery["Service"] | undefined): Channel.Nodes => {
+const resolve = (target: Target.Target, scheme: Endpoint.Scheme, discovery: Discovery["Service"] | undefined): Channel.Nodes => {
   switch (target._tag) {
     case "Direct":
       return nodes(target.addresses)
@@ -113,11 +136,11 @@ const resolve = (target: Target.Target, secure: boolean, discovery: Discovery["S
               `discovery:///${target.name} needs Channels.layer with a Discovery; Channels.layerDirect has none`
             )
           )
-        : watch(target.name, secure ? "grpcs" : "grpc", discovery)
+        : watch(target.name, scheme, discovery)
   }
 }
 
-/** The gRPC endpoints of a service, as they change. A registry that fails is asked again a second later; what was known stays. */
+/** The endpoints of a service with a scheme, as they change. A registry that fails is asked again a second later; what was known stays. */
 const watch = (name: string, scheme: Endpoint.Scheme, discovery: Discovery["Service"]): Channel.Nodes =>
   discovery.watch(name).pipe(
     Stream.tapError((error) => Effect.logWarning(`discovery of ${name} failed, trying again`, error)),

@@ -15,6 +15,7 @@ import * as Invocation from "./grpc/Invocation.ts"
 import * as MessageCodec from "./MessageCodec.ts"
 import type * as Tls from "./Tls.ts"
 import { type Errors, errorsOf } from "./Errors.ts"
+import type { Dialect } from "./rest/Dialect.ts"
 
 export interface Options<R = never> {
   /** Wrapped around every call; its errors must be such as every caller can expect. */
@@ -23,8 +24,10 @@ export interface Options<R = never> {
   readonly maxMessageBytes?: number | undefined
   /** Compresses request messages. Default: not. Connect has no deflate and sends gzip instead. */
   readonly compression?: "gzip" | "deflate" | undefined
-  /** The wire. Default gRPC. */
-  readonly protocol?: "grpc" | "connect" | undefined
+  /** The wire. Default gRPC. REST goes over HTTP/1.1, by the HTTP rules of the contract; `discovery:///` then takes the instances' `http` endpoints. */
+  readonly protocol?: "grpc" | "connect" | "rest" | undefined
+  /** How REST writes messages: as servers of Kratos v3 or v2 read them, or as both do, in binary. Ours read all. Default `v3`. */
+  readonly dialect?: Dialect | undefined
   /** Speaks TLS; `discovery:///` then takes the instances' secure endpoints. Give the same object to clients that shall share connections. */
   readonly tls?: Tls.ClientOptions | undefined
 }

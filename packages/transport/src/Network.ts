@@ -35,7 +35,14 @@ export interface ListenOptions extends Address {
 }
 
 export interface ConnectOptions extends Address {
-  readonly tls?: { readonly source: Tls.Source; readonly serverName: string | undefined } | undefined
+  readonly tls?:
+    | {
+        readonly source: Tls.Source
+        readonly serverName: string | undefined
+        /** What to speak, by ALPN. Default HTTP/2. */
+        readonly protocol?: "h2" | "http/1.1" | undefined
+      }
+    | undefined
 }
 
 export interface NetworkShape {
@@ -124,7 +131,7 @@ const connect: NetworkShape["connect"] = (options) =>
             ...to,
             ...options.tls.source.current(),
             ...(serverName === undefined ? undefined : { servername: serverName }),
-            ALPNProtocols: ["h2"]
+            ALPNProtocols: [options.tls.protocol ?? "h2"]
           })
     const fail = (cause: Error) =>
       resume(

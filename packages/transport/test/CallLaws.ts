@@ -2,7 +2,7 @@
 import { describe } from "@effect/vitest"
 import type { Wire } from "./Harness.ts"
 import { aspects } from "./laws/Aspects.ts"
-import { cancellation } from "./laws/Cancellation.ts"
+import { backPressure, cancellation } from "./laws/Cancellation.ts"
 import { deadlines } from "./laws/Deadlines.ts"
 import { kinds } from "./laws/Kinds.ts"
 import { metadata } from "./laws/Metadata.ts"
@@ -13,6 +13,7 @@ export const suite = (wire: Wire): void => {
     metadata(wire)
     deadlines(wire)
     cancellation(wire)
+    backPressure(wire)
     aspects(wire)
   })
 }

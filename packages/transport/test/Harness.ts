@@ -20,10 +20,13 @@ import type * as Service from "../src/Service.ts"
 import { EchoLive, Journal } from "./EchoLive.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
 
-/** How bytes travel. Nothing else may differ between the two. */
+/** How bytes travel, and in which protocol. Nothing else may differ. */
 export interface Wire {
   readonly name: string
   readonly network: Layer.Layer<never>
+  /** The contract, when it needs rules that `Echo` does not carry. */
+  readonly service?: typeof Echo | undefined
+  readonly client?: Client.Options | undefined
 }
 
 export const memory: Wire = { name: "memory", network: Network.layerMemory }
@@ -44,8 +47,8 @@ export interface Options {
   readonly cors?: Cors.Options | undefined
 }
 
-const serverLayer = ({ implementation = EchoLive, wire: _wire, client: _client, ...options }: Options) =>
-  Server.layer({ services: [Echo], host: "127.0.0.1", port: 0, ...options }).pipe(Layer.provide(implementation))
+const serverLayer = ({ implementation = EchoLive, wire, client: _client, ...options }: Options) =>
+  Server.layer({ services: [wire?.service ?? Echo], host: "127.0.0.1", port: 0, ...options }).pipe(Layer.provide(implementation))
 
 /** A server, and what it counts. It closes with the scope of the test, or by `close`. */
 export const serve = Effect.fnUntraced(function* (options: Options = {}) {
@@ -58,6 +61,7 @@ export const serve = Effect.fnUntraced(function* (options: Options = {}) {
   const { address } = Context.get(context, Server.Server)
   return {
     address,
+    wire,
     context,
     journal: Context.get(context, Journal),
     lifecycle: Context.get(context, Lifecycle),
@@ -70,10 +74,13 @@ export const serve = Effect.fnUntraced(function* (options: Options = {}) {
 export interface Serving extends Effect.Success<ReturnType<typeof serve>> {}
 
 /** A client of a server. */
-export const clientOf = Effect.fnUntraced(function* (server: Pick<Serving, "network" | "address">, options?: Client.Options) {
+export const clientOf = Effect.fnUntraced(function* (
+  server: Pick<Serving, "network" | "address"> & Partial<Pick<Serving, "wire">>,
+  options?: Client.Options
+) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = yield* Layer.buildWithScope(
-    Layer.fresh(Echo.client("discovery:///echo", options)).pipe(
+    Layer.fresh((server.wire?.service ?? Echo).client("discovery:///echo", { ...server.wire?.client, ...options })).pipe(
       Layer.provide(Layer.fresh(Channels.layerTo(server.address))),
       Layer.provide(Layer.succeed(Network.Network, server.network))
     ),

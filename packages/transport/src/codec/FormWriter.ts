@@ -8,13 +8,13 @@ import { reflect } from "@bufbuild/protobuf/reflect"
 import * as QueryString from "./QueryString.ts"
 import * as Text from "./Text.ts"
 
-/** Throws when a value cannot be written. `except` are the JSON names of top-level fields to leave out. */
+/** Throws when a value cannot be written. `except` are keys to leave out, with all below them: JSON names, joined by dots (`book.name`). */
 export type FormWriter = (message: Message, except?: ReadonlySet<string>) => string
 
 type Pairs = Array<readonly [key: string, value: string]>
 type Members = Readonly<Record<string, unknown>>
 type Write = (value: unknown, key: string, pairs: Pairs) => void
-type WriteMessage = (message: Message, prefix: string, pairs: Pairs, except?: ReadonlySet<string>) => void
+type WriteMessage = (message: Message, prefix: string, pairs: Pairs) => void
 
 /** Deepest message that is written; deeper ones hold themselves. */
 const maxDepth = 100
@@ -22,18 +22,19 @@ const maxDepth = 100
 export const make = (): ((schema: DescMessage) => FormWriter) => {
   const writers = new WeakMap<DescMessage, WriteMessage>()
   let depth = 0
+  let except: ReadonlySet<string> | undefined
 
   const message = (schema: DescMessage): WriteMessage => {
     const known = writers.get(schema)
     if (known !== undefined) return known
     const fields = schema.fields.map((field) => ({ field, write: value(field) }))
-    const write: WriteMessage = (message, prefix, pairs, except) => {
+    const write: WriteMessage = (message, prefix, pairs) => {
       if (++depth > maxDepth) throw new RangeError(`deeper than ${maxDepth} levels`)
       const view = reflect(schema, message, false)
       // a message is a record of its members
       const members = message as unknown as Members
       for (const { field, write } of fields) {
-        if (except?.has(field.jsonName) || !view.isSet(field)) continue
+        if (except?.has(prefix + field.jsonName) || !view.isSet(field)) continue
         const held =
           field.oneof === undefined ? members[field.localName] : (members[field.oneof.localName] as { readonly value?: unknown }).value
         write(held, prefix + field.jsonName, pairs)
@@ -92,10 +93,11 @@ export const make = (): ((schema: DescMessage) => FormWriter) => {
 
   return (schema) => {
     const write = message(schema)
-    return (message, except) => {
+    return (message, leaveOut) => {
       const pairs: Pairs = []
       depth = 0
-      write(message, "", pairs, except)
+      except = leaveOut
+      write(message, "", pairs)
       return QueryString.format(pairs)
     }
   }

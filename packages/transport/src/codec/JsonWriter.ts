@@ -256,13 +256,18 @@ const scalar = (type: ScalarType): WriteValue => {
         return Number.isFinite(value) ? `${value}` : `"${value}"`
       }
     case ScalarType.INT32:
-    case ScalarType.UINT32:
     case ScalarType.SINT32:
-    case ScalarType.FIXED32:
     case ScalarType.SFIXED32:
       return (value) => {
-        if (typeof value !== "number") throw wrong("a number")
-        return numeral(value)
+        // what differs from its 32 bits is no such integer, or no number at all; -0 is 0
+        if (((value as number) | 0) !== value) throw wrong("an integer of 32 bits")
+        return `${value}`
+      }
+    case ScalarType.UINT32:
+    case ScalarType.FIXED32:
+      return (value) => {
+        if ((value as number) >>> 0 !== value) throw wrong("an unsigned integer of 32 bits")
+        return `${value}`
       }
     default:
       return (value) => {

@@ -262,7 +262,7 @@ class Running implements Receiver {
   }
 }
 
-const exceeded = (call: Outgoing): KratosError.KratosError =>
+export const exceeded = (call: Outgoing): KratosError.KratosError =>
   KratosError.gatewayTimeout(
     Deadline.reason,
     `deadline exceeded: ${call.operation} (client) had no reply from ${call.peer === "" ? call.endpoint : call.peer} in time`,

@@ -202,7 +202,8 @@ const pattern = (method: DescMethod, rule: HttpRule): readonly [method: string, 
 const fieldOf = (schema: DescMessage, name: string): DescField | undefined =>
   schema.fields.find((field) => field.name === name) ?? schema.fields.find((field) => field.jsonName === name)
 
-const fieldsOf = (schema: DescMessage, path: ReadonlyArray<string>): ReadonlyArray<DescField> | undefined => {
+/** The fields on a path of names; undefined when there is no such path. */
+export const fieldsOf = (schema: DescMessage, path: ReadonlyArray<string>): ReadonlyArray<DescField> | undefined => {
   const fields: Array<DescField> = []
   let next: DescMessage | undefined = schema
   for (const name of path) {
@@ -212,6 +213,28 @@ const fieldsOf = (schema: DescMessage, path: ReadonlyArray<string>): ReadonlyArr
     next = field.message
   }
   return fields
+}
+
+/** Reads the reply's body as a client: the message, or one with only the field that is the body. */
+export const replyReader = (
+  schema: DescMessage,
+  field: DescField | undefined
+): ((bytes: Uint8Array, codec: Codec.Codec, contentType: string | undefined) => Result.Result<Message, KratosError.KratosError>) => {
+  if (field === undefined)
+    return HttpBodies.is(schema)
+      ? (bytes, _, contentType) => Result.succeed(HttpBodies.make(bytes, contentType))
+      : (bytes, codec) => codec.decode(schema, bytes)
+  return (bytes, codec, contentType) => {
+    const message = create(schema)
+    const set = (value: Message) => {
+      reflect(schema, message).set(field, reflect(field.message!, value))
+      return message
+    }
+    if (field.fieldKind === "message" && HttpBodies.is(field.message)) return Result.succeed(set(HttpBodies.make(bytes, contentType)))
+    if (codec.field !== undefined) return Result.map(codec.field.decode(field, message, bytes), () => message)
+    if (field.fieldKind !== "message") return Result.fail(Codecs.unsupported(contentType ?? ""))
+    return Result.map(codec.decode(field.message, bytes), set)
+  }
 }
 
 type ReadBody = (body: Uint8Array, contentType: string | undefined) => Result.Result<Message, KratosError.KratosError>

@@ -108,7 +108,10 @@ export const cancellation = (wire: Wire): void => {
       })
     )
   })
+}
 
+/** For wires whose flow control bounds what is under way. */
+export const backPressure = (wire: Wire): void => {
   describe("back-pressure", () => {
     // what the receiver's window (256 KiB) and the sender's queue (64 KiB) hold, and what is in hand
     const most = (262_144 + 65_536) / payload.length + 4

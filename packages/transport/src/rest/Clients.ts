@@ -1,0 +1,25 @@
+/** The client's methods of a service over REST. */
+import type { DescService } from "@bufbuild/protobuf"
+import type * as Effect from "effect/Effect"
+import type * as Client from "../Client.ts"
+import * as ClientMethods from "../ClientMethods.ts"
+import { type Errors, errorsOf } from "../Errors.ts"
+import * as RestClient from "./Client.ts"
+import * as Nodes from "./Nodes.ts"
+
+export const makeNodes = Nodes.make
+
+/** The methods of a service by local name, called on the nodes of a target, for `Service.make` to type. */
+export const make = <R>(
+  nodes: Nodes.Nodes,
+  descriptor: DescService,
+  errors: Errors,
+  options: Client.Options<R>
+): Effect.Effect<Readonly<Record<string, unknown>>, never, R> => {
+  const { dialect = "v3", maxMessageBytes = 4_194_304 } = options
+  return ClientMethods.make(descriptor, {
+    target: nodes.target,
+    aspects: options.aspects,
+    wire: (method) => RestClient.wire(method, errorsOf(errors, method.localName), nodes, { dialect, maxMessageBytes })
+  })
+}

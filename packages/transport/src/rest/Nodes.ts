@@ -1,0 +1,157 @@
+/**
+ * The nodes of a target as REST calls use them: HTTP/1.1, which is what Kratos' HTTP servers speak in clear text, with connections that are kept and used
+ * again. Calls take the nodes in turn.
+ */
+import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as http from "node:http"
+import * as net from "node:net"
+import type { Duplex } from "node:stream"
+import type * as Channel from "../Channel.ts"
+import type { DeadlineTimers } from "../DeadlineTimers.ts"
+import * as GrpcError from "../grpc/GrpcError.ts"
+import { type Address, type ConnectOptions, Network, text } from "../Network.ts"
+
+export interface Nodes {
+  readonly target: string
+  readonly timers: DeadlineTimers
+  /** All nodes, beginning with the one whose turn it is; at least one. Waits for the first list. */
+  readonly pick: Effect.Effect<ReadonlyArray<Node>, KratosError.KratosError>
+}
+
+export interface Node {
+  readonly address: string
+  readonly authority: string
+  /** A new connection. */
+  readonly connect: Effect.Effect<Duplex, KratosError.KratosError>
+  /** Keeps connections. */
+  readonly agent: NodeAgent
+}
+
+type Tls = ConnectOptions["tls"]
+
+/** How long an idle connection is kept, in milliseconds, unless its server says less. */
+const IDLE = 30_000
+const CONNECT = "20 seconds"
+
+export const make = Effect.fnUntraced(function* (
+  target: string,
+  nodes: Channel.Nodes,
+  timers: DeadlineTimers,
+  tls?: Tls
+): Effect.fn.Return<Nodes, never, Scope.Scope> {
+  const network = yield* Network
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const resolved = yield* Deferred.make<void>()
+  let known: Array<Node> = []
+  let failure: KratosError.KratosError | undefined
+  let turn = 0
+
+  const open = (address: Address): Node => {
+    const name = text(address)
+    const connect = network.connect({ ...address, tls: tls && { ...tls, protocol: "http/1.1" } }).pipe(
+      Effect.timeoutOrElse({
+        duration: CONNECT,
+        orElse: () => Effect.fail(GrpcError.unavailable(`connecting to ${name} took more than ${CONNECT}`))
+      }),
+      Effect.mapError((error) => (error instanceof KratosError.KratosError ? error : GrpcError.unavailable(error.message, error)))
+    )
+    const agent = new NodeAgent((done) => {
+      run(connect).addObserver((exit) =>
+        exit._tag === "Success" ? done(null, exit.value) : done(new NotConnected(KratosError.fromCause(exit.cause)), undefined)
+      )
+    })
+    // a path is no authority
+    return { address: name, authority: address.path === undefined ? name : "localhost", connect, agent }
+  }
+  const update = (addresses: ReadonlyArray<Address>): void => {
+    const old = new Map(known.map((node) => [node.address, node]))
+    const fresh = new Map<string, Node>()
+    for (const address of addresses) fresh.set(text(address), old.get(text(address)) ?? fresh.get(text(address)) ?? open(address))
+    known = [...fresh.values()]
+    for (const node of old.values()) if (!fresh.has(node.address)) node.agent.destroy()
+  }
+  const told = Deferred.succeed(resolved, undefined)
+  yield* nodes.pipe(
+    Stream.runForEach((addresses) =>
+      Effect.andThen(
+        Effect.sync(() => update(addresses)),
+        told
+      )
+    ),
+    Effect.catch((error) =>
+      Effect.andThen(
+        Effect.sync(() => (failure = error)),
+        told
+      )
+    ),
+    Effect.forkScoped
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => known.forEach(({ agent }) => agent.destroy())))
+
+  const pick: Nodes["pick"] = Effect.andThen(
+    Deferred.await(resolved),
+    Effect.suspend(() => {
+      if (failure !== undefined) return Effect.fail(failure)
+      if (known.length === 0) return Effect.fail(KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`))
+      const from = turn++ % known.length
+      return Effect.succeed([...known.slice(from), ...known.slice(0, from)])
+    })
+  )
+  return { target, timers, pick }
+})
+
+/** A request that was not sent, because there is no connection. */
+export class NotConnected extends Error {
+  readonly failure: KratosError.KratosError
+
+  constructor(failure: KratosError.KratosError) {
+    super(failure.message)
+    this.failure = failure
+  }
+}
+
+type Done = (error: Error | null, duplex: Duplex | undefined) => void
+
+/** Node's agent over connections of our own making, which need not be sockets. */
+export class NodeAgent extends http.Agent {
+  private readonly open: (done: Done) => void
+  private idle = IDLE
+
+  constructor(open: (done: Done) => void) {
+    super({ keepAlive: true, scheduling: "lifo" })
+    this.open = open
+  }
+
+  /** What the server says in `keep-alive` of how long it keeps idle connections; ours go a second earlier. */
+  hear(keepAlive: string): void {
+    const seconds = /(?:^|[,\s])timeout=(\d{1,6})/.exec(keepAlive)?.[1]
+    if (seconds !== undefined) this.idle = Math.min(IDLE, Math.max(1, Number(seconds) * 1000 - 1000))
+  }
+
+  // Node takes no connection together with an error; its types ask for one
+  override createConnection(_: http.ClientRequestArgs, done: (error: Error | null, duplex: Duplex) => void): undefined {
+    this.open(done as Done)
+  }
+
+  override getName(): string {
+    return ""
+  }
+
+  override keepSocketAlive(duplex: Duplex): boolean {
+    if (!(duplex instanceof net.Socket)) return true
+    const kept = super.keepSocketAlive(duplex) as unknown as boolean // what it returns is not in its types
+    // the agent closes idle sockets that say "timeout"
+    duplex.setTimeout(this.idle)
+    return kept
+  }
+
+  override reuseSocket(duplex: Duplex, request: http.ClientRequest): void {
+    if (!(duplex instanceof net.Socket)) return void (request.reusedSocket = true)
+    duplex.setTimeout(0)
+    super.reuseSocket(duplex, request)
+  }
+}
