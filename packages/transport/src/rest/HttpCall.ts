@@ -109,8 +109,13 @@ export const readBody = ({ body }: Reply, maxBytes: number): Effect.Effect<Uint8
       if (received > maxBytes) resume(Effect.fail(GrpcError.tooLarge(undefined, maxBytes)))
       else chunks.push(chunk)
     })
-    body.once("end", () => resume(Effect.succeed(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))))
+    let complete = false
+    body.once("end", () => (complete = true))
     body.on("error", (error) => resume(Effect.fail(lost(error))))
+    // by then the connection is free again, for a request that follows at once
+    body.once("close", () =>
+      resume(complete ? Effect.succeed(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)) : Effect.fail(lost()))
+    )
   })
 
 export const lost = (cause?: unknown): KratosError.KratosError =>
