@@ -11,7 +11,7 @@ import { serveRest } from "./RestHarness.ts"
 
 const executablePath = "/usr/bin/chromium"
 const found = existsSync(executablePath)
-if (!found) console.warn("SKIPPED: REST streams in a browser (needs /usr/bin/chromium)")
+if (!found) process.stderr.write("SKIPPED: REST streams in a browser (needs /usr/bin/chromium)\n")
 
 const open = (port: number) =>
   Effect.gen(function* () {

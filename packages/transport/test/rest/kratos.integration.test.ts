@@ -30,7 +30,7 @@ const peer = (): string | undefined => {
 }
 
 const program = peer()
-if (program === undefined) console.warn("SKIPPED: REST against Kratos v3 (needs Go and its module proxy)")
+if (program === undefined) process.stderr.write("SKIPPED: REST against Kratos v3 (needs Go and its module proxy)\n")
 
 const failure = KratosError.conflict("BUSY", "no more", { metadata: { k: "v" } })
 
