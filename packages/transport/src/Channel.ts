@@ -15,9 +15,7 @@ import { Socket } from "node:net"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import * as GrpcError from "./grpc/GrpcError.ts"
 import { type Address, type ConnectOptions, Network, type NetworkShape, text } from "./Network.ts"
-
-/** The nodes of a target: the current list first, then every change. */
-export type Nodes = Stream.Stream<ReadonlyArray<Address>, KratosError.KratosError>
+import type * as Resolver from "./Resolver.ts"
 
 export interface Channel {
   readonly target: string
@@ -44,7 +42,7 @@ export interface Connection {
 
 export const make = Effect.fnUntraced(function* (
   target: string,
-  nodes: Nodes,
+  nodes: Resolver.Nodes,
   timers: DeadlineTimers,
   tls?: Tls
 ): Effect.fn.Return<Channel, never, Scope.Scope> {

@@ -3,14 +3,12 @@
  * itself or from `Discovery`, whose changes are followed as long as the layer lives.
  */
 import type { DescService } from "@bufbuild/protobuf"
-import * as Endpoint from "@effect-kratos/core/Endpoint"
+import type { Scheme } from "@effect-kratos/core/Endpoint"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { Discovery } from "@effect-kratos/core/registry/Discovery"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Channel from "./Channel.ts"
@@ -18,6 +16,7 @@ import * as Client from "./Client.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
 import type { Errors } from "./Errors.ts"
 import { type Address, type ConnectOptions, Network } from "./Network.ts"
+import * as Resolver from "./Resolver.ts"
 import * as Target from "./Target.ts"
 import * as Tls from "./Tls.ts"
 
@@ -29,6 +28,8 @@ export class Channels extends Context.Service<
      * give a channel whose calls fail.
      */
     readonly get: (target: string, tls?: Tls.ClientOptions) => Effect.Effect<Channel.Channel>
+    /** The nodes of a target that speak HTTP in clear text, as they change: for clients that make connections of their own. */
+    readonly nodes: (target: string) => Resolver.Nodes
     /**
      * The methods of a service at a target by local name; `Service.client` gives them their types. It is asked for here so that a contract brings no
      * wires with it: browsers load contracts too.
@@ -45,31 +46,31 @@ export class Channels extends Context.Service<
 /** Channels that resolve `discovery:///` through `Discovery`. */
 export const layer: Layer.Layer<Channels, never, Discovery> = Layer.effect(
   Channels,
-  Effect.flatMap(Discovery, (discovery) => make((target, scheme) => resolve(target, scheme, discovery)))
+  Effect.flatMap(Discovery, (discovery) => make((target, scheme) => Resolver.resolve(target, scheme, discovery)))
 )
 
 /** Channels without a registry: `direct:///` and plain addresses only. */
 export const layerDirect: Layer.Layer<Channels> = Layer.effect(
   Channels,
-  Effect.suspend(() => make((target, scheme) => resolve(target, scheme, undefined)))
+  Effect.suspend(() => make((target, scheme) => Resolver.resolve(target, scheme, undefined)))
 )
 
 /** Channels that lead every target to one address: for tests, whose clients then name their real targets. */
 export const layerTo = (address: Address): Layer.Layer<Channels> =>
   Layer.effect(
     Channels,
-    make(() => nodes([address]))
+    make(() => Resolver.fixed([address]))
   )
 
 /** What endpoints of a registry a protocol goes to. */
-type Schemes = readonly [plain: Endpoint.Scheme, secure: Endpoint.Scheme]
+type Schemes = readonly [plain: Scheme, secure: Scheme]
 const GRPC: Schemes = ["grpc", "grpcs"]
 const HTTP: Schemes = ["http", "https"]
 
-type Resolve = (target: Target.Target, scheme: Endpoint.Scheme) => Channel.Nodes
+type Resolve = (target: Target.Target, scheme: Scheme) => Resolver.Nodes
 
 /** Opens what calls to a target go through. */
-type Open<A> = (target: string, nodes: Channel.Nodes, tls: ConnectOptions["tls"]) => Effect.Effect<A, never, Scope.Scope>
+type Open<A> = (target: string, nodes: Resolver.Nodes, tls: ConnectOptions["tls"]) => Effect.Effect<A, never, Scope.Scope>
 
 const make = Effect.fnUntraced(function* (resolve: Resolve) {
   const scope = yield* Effect.scope
@@ -110,6 +111,7 @@ const make = Effect.fnUntraced(function* (resolve: Resolve) {
   )
   return Channels.of({
     get,
+    nodes: (target) => resolve(Target.parse(target), "http"),
     client: (descriptor, errors, target, options) =>
       options?.protocol === "rest"
         ? Effect.gen(function* () {
@@ -119,37 +121,3 @@ const make = Effect.fnUntraced(function* (resolve: Resolve) {
         : Effect.flatMap(get(target, options?.tls), (channel) => Client.make(channel, descriptor, errors, options))
   })
 })
-
-const nodes = (addresses: ReadonlyArray<Address>): Channel.Nodes => Stream.succeed(addresses)
-
-const resolve = (target: Target.Target, scheme: Endpoint.Scheme, discovery: Discovery["Service"] | undefined): Channel.Nodes => {
-  switch (target._tag) {
-    case "Direct":
-      return nodes(target.addresses)
-    case "Invalid":
-      return Stream.fail(KratosError.badRequest("TARGET", target.message))
-    case "Discovery":
-      return discovery === undefined
-        ? Stream.fail(
-            KratosError.badRequest(
-              "TARGET",
-              `discovery:///${target.name} needs Channels.layer with a Discovery; Channels.layerDirect has none`
-            )
-          )
-        : watch(target.name, scheme, discovery)
-  }
-}
-
-/** The endpoints of a service with a scheme, as they change. A registry that fails is asked again a second later; what was known stays. */
-const watch = (name: string, scheme: Endpoint.Scheme, discovery: Discovery["Service"]): Channel.Nodes =>
-  discovery.watch(name).pipe(
-    Stream.tapError((error) => Effect.logWarning(`discovery of ${name} failed, trying again`, error)),
-    Stream.retry(Schedule.spaced("1 second")),
-    Stream.mapError((cause) => KratosError.serviceUnavailable("NODE_NOT_FOUND", `discovery of ${name} failed`, { cause })), // the schedule does not end
-    Stream.map((instances) =>
-      instances.flatMap(({ endpoints }) => {
-        const endpoint = endpoints.map(Endpoint.parse).find((parsed) => Option.isSome(parsed) && parsed.value.scheme === scheme)
-        return endpoint === undefined || Option.isNone(endpoint) ? [] : [endpoint.value]
-      })
-    )
-  )

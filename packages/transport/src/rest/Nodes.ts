@@ -10,10 +10,10 @@ import * as Stream from "effect/Stream"
 import * as http from "node:http"
 import * as net from "node:net"
 import type { Duplex } from "node:stream"
-import type * as Channel from "../Channel.ts"
 import type { DeadlineTimers } from "../DeadlineTimers.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import { type Address, type ConnectOptions, Network, text } from "../Network.ts"
+import type * as Resolver from "../Resolver.ts"
 
 export interface Nodes {
   readonly target: string
@@ -39,7 +39,7 @@ const CONNECT = "20 seconds"
 
 export const make = Effect.fnUntraced(function* (
   target: string,
-  nodes: Channel.Nodes,
+  nodes: Resolver.Nodes,
   timers: DeadlineTimers,
   tls?: Tls
 ): Effect.fn.Return<Nodes, never, Scope.Scope> {

@@ -2,7 +2,15 @@
 import * as Aspect from "@effect-kratos/core/Aspect"
 import { Call } from "@effect-kratos/core/Call"
 import * as Reason from "@effect-kratos/core/error/Reason"
+import * as Deadline from "@effect-kratos/core/Deadline"
+import * as Memory from "@effect-kratos/core/registry/Memory"
+import { Registrar } from "@effect-kratos/core/registry/Registrar"
+import * as ServiceInstance from "@effect-kratos/core/registry/ServiceInstance"
 import { assert, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Schedule from "effect/Schedule"
+import * as Channels from "../../src/Channels.ts"
+import * as RpcClientFace from "../../src/rpc/Client.ts"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -64,7 +72,7 @@ const setup = (protocol: "http" | "websocket") =>
     const client = yield* RpcClient.make(Things).pipe(
       Effect.provideContext(yield* Layer.build(wire.pipe(Layer.provide(RpcSerialization.layerNdjson))))
     )
-    return { client, hanging, interrupted, seen }
+    return { address, client, hanging, interrupted, seen }
   })
 
 it.live.each(["http", "websocket"] as const)("serves a group beside the services, under aspects, with typed errors: %s", (protocol) =>
@@ -91,6 +99,33 @@ it.live.each(["http", "websocket"] as const)("serves a group beside the services
     const fiber = yield* Effect.forkChild(client.Hang())
     yield* Deferred.await(hanging)
     yield* Fiber.interrupt(fiber)
+    yield* Deferred.await(interrupted)
+  })
+)
+
+it.live("calls a group by its name in the registry, with the deadline of the caller", () =>
+  Effect.gen(function* () {
+    const { address, hanging, interrupted } = yield* setup("http")
+    const registry = yield* Layer.build(Memory.layer)
+    const channels = Layer.provide(Channels.layer, Layer.succeedContext(registry))
+    const protocol = yield* Layer.build(RpcClientFace.layerProtocol("discovery:///things").pipe(Layer.provide(channels)))
+    const client = yield* RpcClient.make(Things).pipe(Effect.provideContext(protocol))
+
+    const lost = yield* Effect.flip(client.Get({ id: 1 }))
+    assert.strictEqual(lost._tag, "RpcClientError", "nobody is registered yet")
+
+    const instance = ServiceInstance.make({ id: "1", name: "things", endpoints: [`http://127.0.0.1:${address.port}`] })
+    yield* Effect.flatMap(Registrar, (registrar) => registrar.register(instance)).pipe(Effect.provideContext(registry))
+    assert.strictEqual(
+      yield* client
+        .Get({ id: 7 })
+        .pipe(Effect.retry({ while: (error) => error._tag === "RpcClientError", schedule: Schedule.spaced("5 millis"), times: 200 })),
+      "/things/Get 7"
+    )
+    const soon = (yield* Clock.currentTimeMillis) + 30
+    const late = yield* Effect.flip(Effect.provideService(client.Hang(), Deadline.Current, soon))
+    assert.strictEqual((late as { readonly code: number }).code, 504)
+    yield* Deferred.await(hanging)
     yield* Deferred.await(interrupted)
   })
 )
