@@ -115,6 +115,9 @@ const fieldBody = (field: DescField): MakeBody => {
     return (message) => Result.succeed(raw((reflect(field.parent, message).get(field) as ReflectMessage).message as HttpBody))
   }
   return (message, wanted) => {
+    // `{}` would set it at the server; no body leaves it as it is here
+    if (field.fieldKind === "message" && !reflect(field.parent, message).isSet(field))
+      return Result.succeed({ contentType: wanted.contentType, bytes: new Uint8Array(0) })
     // only JSON has a place for a value that is not a message
     const codec = wanted.field === undefined && field.fieldKind !== "message" ? Json.protojson : wanted
     const bytes =
