@@ -10,12 +10,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { Socket } from "node:net"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import * as GrpcError from "./grpc/GrpcError.ts"
 import { type Address, type ConnectOptions, Network, type NetworkShape, text } from "./Network.ts"
-import type * as Resolver from "./Resolver.ts"
+import * as Resolver from "./Resolver.ts"
 
 export interface Channel {
   readonly target: string
@@ -47,60 +46,31 @@ export const make = Effect.fnUntraced(function* (
   tls?: Tls
 ): Effect.fn.Return<Channel, never, Scope.Scope> {
   const network = yield* Network
-  const resolved = yield* Deferred.make<void>()
-  let known: Array<Node> = []
-  let failure: KratosError.KratosError | undefined
-  let turn = 0
-
-  const update = (addresses: ReadonlyArray<Address>): void => {
-    const old = new Map(known.map((node) => [node.address, node]))
-    const fresh = new Map<string, Node>()
-    for (const address of addresses) {
-      const key = text(address)
-      if (!fresh.has(key)) fresh.set(key, old.get(key) ?? new Node(key, address, tls, network))
-    }
-    known = [...fresh.values()]
-    for (const node of old.values()) if (!fresh.has(node.address)) node.retire()
-  }
-  yield* nodes.pipe(
-    Stream.runForEach((addresses) =>
-      Effect.andThen(
-        Effect.sync(() => update(addresses)),
-        Deferred.succeed(resolved, undefined)
-      )
-    ),
-    Effect.catch((error) =>
-      Effect.andThen(
-        Effect.sync(() => (failure = error)),
-        Deferred.succeed(resolved, undefined)
-      )
-    ),
-    Effect.forkScoped
+  const followed = yield* Resolver.follow(
+    target,
+    nodes,
+    (address) => new Node(address, tls, network),
+    (node) => node.retire()
   )
-  yield* Effect.addFinalizer(() => Effect.sync(() => known.forEach((node) => node.retire())))
 
   const connection: Channel["connection"] = Effect.gen(function* () {
-    yield* Deferred.await(resolved)
-    if (failure !== undefined) return yield* Effect.fail(failure)
     let last: KratosError.KratosError | undefined
-    for (let tries = known.length; tries > 0; tries--) {
-      const node = known[turn++ % known.length]
-      if (node === undefined) break
+    for (const node of yield* followed.all) {
       const exit = yield* Effect.exit(node.acquire)
       if (Exit.isSuccess(exit)) return exit.value
       last = KratosError.fromCause(exit.cause)
     }
-    return yield* Effect.fail(last ?? KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`))
+    return yield* Effect.fail(last!) // there was at least one node
   })
 
   return {
     target,
     timers,
     ready: () => {
-      const node = known[turn % known.length]
-      if (node?.current?.usable() !== true) return undefined
-      turn++
-      return node.current
+      const current = followed.next()?.current
+      if (current?.usable() !== true) return undefined
+      followed.advance()
+      return current
     },
     connection
   }
@@ -116,8 +86,8 @@ class Node {
   private readonly to: ConnectOptions
   private readonly network: NetworkShape
 
-  constructor(key: string, to: Address, tls: Tls, network: NetworkShape) {
-    this.address = key
+  constructor(to: Address, tls: Tls, network: NetworkShape) {
+    this.address = text(to)
     this.to = { ...to, tls }
     this.network = network
   }

@@ -1,12 +1,17 @@
-/** The nodes behind a target: the addresses that it names, or what `Discovery` lists for it, now and after every change. */
+/**
+ * The nodes behind a target: the addresses that it names, or what `Discovery` lists for it, now and after every change; and how clients follow them,
+ * each node kept as long as it is listed.
+ */
 import * as Endpoint from "@effect-kratos/core/Endpoint"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { Discovery } from "@effect-kratos/core/registry/Discovery"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Address } from "./Network.ts"
+import { type Address, text } from "./Network.ts"
 import type * as Target from "./Target.ts"
 
 /** The current list first, then the whole list after every change. */
@@ -47,3 +52,69 @@ const watch = (name: string, scheme: Endpoint.Scheme, discovery: Discovery["Serv
       })
     )
   )
+
+/** The nodes of a target as something of the client's own. Calls take them in turn. */
+export interface Followed<out A> {
+  /** The node whose turn it is, if one is known; it stays its turn. */
+  readonly next: () => A | undefined
+  /** The turn goes to the next node. */
+  readonly advance: () => void
+  /** All nodes, beginning with the one whose turn it is, which goes to the next; at least one. Waits for the first list; 503 when it is empty. */
+  readonly all: Effect.Effect<ReadonlyArray<A>, KratosError.KratosError>
+}
+
+/** Follows the nodes of `target` until the scope closes: `open` makes something of each that appears, `close` ends it when it is listed no more. */
+export const follow = Effect.fnUntraced(function* <A>(
+  target: string,
+  nodes: Nodes,
+  open: (address: Address) => A,
+  close: (node: A) => void
+): Effect.fn.Return<Followed<A>, never, Scope.Scope> {
+  const resolved = yield* Deferred.make<void>()
+  let known = new Map<string, A>()
+  let list: ReadonlyArray<A> = []
+  let failure: KratosError.KratosError | undefined
+  let turn = 0
+
+  const update = (addresses: ReadonlyArray<Address>): void => {
+    const fresh = new Map<string, A>()
+    for (const address of addresses) {
+      const key = text(address)
+      if (!fresh.has(key)) fresh.set(key, known.get(key) ?? open(address))
+    }
+    for (const [key, node] of known) if (!fresh.has(key)) close(node)
+    known = fresh
+    list = [...fresh.values()]
+  }
+  const told = Deferred.succeed(resolved, undefined)
+  yield* nodes.pipe(
+    Stream.runForEach((addresses) =>
+      Effect.andThen(
+        Effect.sync(() => update(addresses)),
+        told
+      )
+    ),
+    Effect.catch((error) =>
+      Effect.andThen(
+        Effect.sync(() => (failure = error)),
+        told
+      )
+    ),
+    Effect.forkScoped
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => update([])))
+
+  return {
+    next: () => list[turn % list.length],
+    advance: () => void turn++,
+    all: Effect.andThen(
+      Deferred.await(resolved),
+      Effect.suspend(() => {
+        if (failure !== undefined) return Effect.fail(failure)
+        if (list.length === 0) return Effect.fail(KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`))
+        const from = turn++ % list.length
+        return Effect.succeed([...list.slice(from), ...list.slice(0, from)])
+      })
+    )
+  }
+})

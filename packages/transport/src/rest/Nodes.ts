@@ -3,17 +3,15 @@
  * again. Calls take the nodes in turn.
  */
 import * as KratosError from "@effect-kratos/core/error/KratosError"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as http from "node:http"
 import * as net from "node:net"
 import type { Duplex } from "node:stream"
 import type { DeadlineTimers } from "../DeadlineTimers.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import { type Address, type ConnectOptions, Network, text } from "../Network.ts"
-import type * as Resolver from "../Resolver.ts"
+import * as Resolver from "../Resolver.ts"
 
 export interface Nodes {
   readonly target: string
@@ -45,11 +43,6 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Nodes, never, Scope.Scope> {
   const network = yield* Network
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  const resolved = yield* Deferred.make<void>()
-  let known: Array<Node> = []
-  let failure: KratosError.KratosError | undefined
-  let turn = 0
-
   const open = (address: Address): Node => {
     const name = text(address)
     const connect = network.connect({ ...address, tls: tls && { ...tls, protocol: "http/1.1" } }).pipe(
@@ -67,41 +60,8 @@ export const make = Effect.fnUntraced(function* (
     // a path is no authority
     return { address: name, authority: address.path === undefined ? name : "localhost", connect, agent }
   }
-  const update = (addresses: ReadonlyArray<Address>): void => {
-    const old = new Map(known.map((node) => [node.address, node]))
-    const fresh = new Map<string, Node>()
-    for (const address of addresses) fresh.set(text(address), old.get(text(address)) ?? fresh.get(text(address)) ?? open(address))
-    known = [...fresh.values()]
-    for (const node of old.values()) if (!fresh.has(node.address)) node.agent.destroy()
-  }
-  const told = Deferred.succeed(resolved, undefined)
-  yield* nodes.pipe(
-    Stream.runForEach((addresses) =>
-      Effect.andThen(
-        Effect.sync(() => update(addresses)),
-        told
-      )
-    ),
-    Effect.catch((error) =>
-      Effect.andThen(
-        Effect.sync(() => (failure = error)),
-        told
-      )
-    ),
-    Effect.forkScoped
-  )
-  yield* Effect.addFinalizer(() => Effect.sync(() => known.forEach(({ agent }) => agent.destroy())))
-
-  const pick: Nodes["pick"] = Effect.andThen(
-    Deferred.await(resolved),
-    Effect.suspend(() => {
-      if (failure !== undefined) return Effect.fail(failure)
-      if (known.length === 0) return Effect.fail(KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`))
-      const from = turn++ % known.length
-      return Effect.succeed([...known.slice(from), ...known.slice(0, from)])
-    })
-  )
-  return { target, timers, pick }
+  const followed = yield* Resolver.follow(target, nodes, open, ({ agent }) => agent.destroy())
+  return { target, timers, pick: followed.all }
 })
 
 /** A request that was not sent, because there is no connection. */

@@ -3,9 +3,7 @@
  * lists them. Deadlines travel, and an interrupt ends the request, which interrupts the procedure.
  */
 import * as Deadline from "@effect-kratos/core/Deadline"
-import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
@@ -14,9 +12,9 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
-import * as Stream from "effect/Stream"
 import { Channels } from "../Channels.ts"
-import { type Address, text } from "../Network.ts"
+import { text } from "../Network.ts"
+import * as Resolver from "../Resolver.ts"
 import * as Timeout from "../rest/Timeout.ts"
 
 export interface Options {
@@ -30,37 +28,21 @@ export const layerProtocol = (target: string, options: Options = {}): Layer.Laye
 
 const make = Effect.fnUntraced(function* (target: string, { path = "/rpc" }: Options) {
   const channels = yield* Channels
-  const resolved = yield* Deferred.make<void>()
-  let known: ReadonlyArray<Address> = []
-  let failure: KratosError.KratosError | undefined
-  let turn = 0
-  yield* channels.nodes(target).pipe(
-    Stream.runForEach((nodes) =>
-      Effect.andThen(
-        Effect.sync(() => (known = nodes)),
-        Deferred.succeed(resolved, undefined)
-      )
-    ),
-    Effect.catch((error) =>
-      Effect.andThen(
-        Effect.sync(() => (failure = error)),
-        Deferred.succeed(resolved, undefined)
-      )
-    ),
-    Effect.forkScoped
+  const nodes = yield* Resolver.follow(
+    target,
+    channels.nodes(target),
+    (address) => address,
+    () => {}
   )
 
   const toNode = Effect.fnUntraced(function* (request: HttpClientRequest.HttpClientRequest) {
-    yield* Deferred.await(resolved)
-    const node = known[turn++ % known.length]
-    if (node === undefined) {
-      const cause = failure ?? KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`)
-      return yield* new HttpClientError.HttpClientError({
-        reason: new HttpClientError.TransportError({ request, cause, description: cause.message })
-      })
-    }
+    const [node] = yield* Effect.mapError(
+      nodes.all,
+      (cause) =>
+        new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause, description: cause.message }) })
+    )
     const deadline = yield* Deadline.Current
-    const addressed = HttpClientRequest.setUrl(request, `http://${text(node)}${path}`)
+    const addressed = HttpClientRequest.setUrl(request, `http://${text(node!)}${path}`) // at least one
     if (deadline === undefined) return addressed
     const left = Math.max(0, deadline - (yield* Clock.currentTimeMillis))
     return HttpClientRequest.setHeader(addressed, Timeout.timeoutMs, String(Math.ceil(left)))
