@@ -2,6 +2,9 @@
 
 const MILLIS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
 
+/** Eight digits. */
+const MOST = 99_999_999
+
 /** Milliseconds of a header value; undefined when it is not well-formed. */
 export const parse = (text: string): number | undefined => {
   if (text.length < 2 || text.length > 9) return undefined
@@ -18,8 +21,14 @@ export const parse = (text: string): number | undefined => {
 
 /** The header value for a number of milliseconds, rounded up to what fits; a deadline that has passed is one nanosecond. */
 export const format = (millis: number): string => {
-  if (millis <= 0) return "1n"
-  if (millis < 100_000_000) return `${Math.ceil(millis)}m`
-  const seconds = Math.ceil(millis / 1000)
-  return seconds < 100_000_000 ? `${seconds}S` : `${Math.min(99_999_999, Math.ceil(seconds / 3600))}H`
+  if (!(millis > 0)) return "1n"
+  for (const [unit, size] of [
+    ["m", 1],
+    ["S", 1000],
+    ["M", 60_000]
+  ] as const) {
+    const value = Math.ceil(millis / size)
+    if (value <= MOST) return `${value}${unit}`
+  }
+  return `${Math.min(MOST, Math.ceil(millis / 3_600_000))}H`
 }

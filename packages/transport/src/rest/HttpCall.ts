@@ -5,6 +5,7 @@
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Effect from "effect/Effect"
 import * as http from "node:http"
+import * as GrpcTimeout from "../grpc/Timeout.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import type { Outgoing } from "../Outgoing.ts"
@@ -54,7 +55,7 @@ export const fieldsOf = (
   const metadata = HeaderFields.fromMetadata(call.request)
   if (metadata instanceof KratosError.KratosError) return metadata
   const fields = metadata.filter(([name]) => !own.has(name))
-  if (deadline !== undefined) fields.push([Timeout.grpcTimeout, Timeout.format(deadline - now)])
+  if (deadline !== undefined) fields.push([Timeout.grpcTimeout, GrpcTimeout.format(deadline - now)])
   return fields
 }
 
