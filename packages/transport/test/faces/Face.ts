@@ -48,6 +48,8 @@ export interface Server {
 
 export interface Face {
   readonly name: string
+  /** Its row in docs/faces.md. */
+  readonly row: string
   /** The kinds of call that it has; the table fails when another one works, or one of these does not. */
   readonly kinds: ReadonlyArray<Kind>
   /** The name of the wire in `Call.transport`; undefined where no server is passed, and so none of its aspects. */

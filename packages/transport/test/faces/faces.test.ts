@@ -17,6 +17,7 @@ import * as WebClient from "../../src/web/WebClient.ts"
 import { Journal } from "../EchoLive.ts"
 import { reaches, settled, until } from "../Harness.ts"
 import { EchoFaces, EchoFacesLive } from "./Contract.ts"
+import { tableUnder } from "./document.ts"
 import { type Face, type Init, type Kind, kinds, ofService, ofTransport, type Outcome, type Request } from "./Face.ts"
 import * as RestPeer from "./RestPeer.ts"
 
@@ -35,8 +36,15 @@ const webClient: Face["connect"] = ({ baseUrl }) =>
 const withoutRequestStreams: ReadonlyArray<Kind> = ["unary", "serverStream"]
 
 const faces: ReadonlyArray<Face> = [
-  { name: "gRPC", kinds, transport: "grpc", codes: "http", connect: ourClient({ protocol: "grpc" }) },
-  { name: "Connect by our client", kinds, transport: "connect", codes: "http", connect: ourClient({ protocol: "connect" }) },
+  { name: "gRPC", row: "gRPC", kinds, transport: "grpc", codes: "http", connect: ourClient({ protocol: "grpc" }) },
+  {
+    name: "Connect by our client",
+    row: "Connect",
+    kinds,
+    transport: "connect",
+    codes: "http",
+    connect: ourClient({ protocol: "connect" })
+  },
   ...(["1.1", "2"] as const).flatMap((httpVersion) =>
     [true, false].flatMap((useBinaryFormat): ReadonlyArray<Face> => {
       const how = `${useBinaryFormat ? "proto" : "JSON"}, HTTP/${httpVersion}`
@@ -44,6 +52,7 @@ const faces: ReadonlyArray<Face> = [
       return [
         {
           name: `gRPC-Web, ${how}`,
+          row: "gRPC-Web",
           kinds,
           transport: "grpc-web",
           codes: "grpc",
@@ -51,6 +60,7 @@ const faces: ReadonlyArray<Face> = [
         },
         {
           name: `Connect, ${how}`,
+          row: "Connect",
           kinds,
           transport: "connect",
           codes: "grpc",
@@ -61,14 +71,16 @@ const faces: ReadonlyArray<Face> = [
   ),
   {
     name: "gRPC-Web of a browser",
+    row: "gRPC-Web, in browsers",
     kinds: withoutRequestStreams,
     transport: "grpc-web",
     codes: "grpc",
     connect: ({ baseUrl }) => Effect.succeed(ofTransport(ConnectWeb.createGrpcWebTransport({ baseUrl })))
   },
-  { name: "WebClient", kinds: withoutRequestStreams, transport: "connect", codes: "http", connect: webClient },
+  { name: "WebClient", row: "Connect, in browsers", kinds: withoutRequestStreams, transport: "connect", codes: "http", connect: webClient },
   {
     name: "REST",
+    row: "REST",
     kinds,
     transport: "http",
     codes: "http",
@@ -76,6 +88,7 @@ const faces: ReadonlyArray<Face> = [
   },
   ...(["v3", "v2", "binary"] as const).map((dialect): Face => ({
     name: `REST by our client, ${dialect}`,
+    row: "REST",
     kinds,
     transport: "http",
     codes: "http",
@@ -83,6 +96,7 @@ const faces: ReadonlyArray<Face> = [
   })),
   {
     name: "in process",
+    row: "in process",
     kinds,
     transport: undefined,
     codes: "http",
@@ -182,6 +196,22 @@ const delayMs = 1_000_000_000
 const waiting = (kind: Kind): Request => ({ kind, messages: [{ text, delayMs }], open: true })
 
 layer(OneServer)("every face of one server", (it) => {
+  it("is in the table of the document, with the kinds that it has", () => {
+    const { rows } = tableUnder("# Faces")
+    assert.sameMembers(
+      rows.map(([name]) => name),
+      [...new Set(faces.map(({ row }) => row))]
+    )
+    for (const face of faces) {
+      const [, ...cells] = rows.find(([name]) => name === face.row)!
+      assert.deepStrictEqual(
+        cells.map((cell) => cell !== ""),
+        kinds.map((kind) => face.kinds.includes(kind)),
+        face.name
+      )
+    }
+  })
+
   for (const face of faces) {
     for (const kind of kinds) {
       if (!face.kinds.includes(kind)) {
