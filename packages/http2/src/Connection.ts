@@ -340,6 +340,8 @@ export abstract class Connection implements InboundOwner, SenderOwner {
       this.fail(error)
     }
     this.busy = false
+    // A duplex that hands its bytes over inside `write` may have brought an answer behind what just left.
+    if (this.output.size > 0 && !this.closed) this.wake()
   }
 
   private flush(): void {
