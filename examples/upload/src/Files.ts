@@ -28,7 +28,12 @@ const failed = (error: KratosError.KratosError) => HttpServerResponse.jsonUnsafe
 const isName = (name: string): boolean => /^[\w-][\w.-]{0,99}$/.test(name)
 const badName = failed(KratosError.badRequest("FILE_NAME", "a file name has letters, digits, dots, dashes and underscores, 100 at most"))
 
-export const routes = ({ directory, maxFileBytes = 8_388_608 }: Options) => {
+export const MAX_FILE_BYTES = 8_388_608
+
+/** A form may hold so many of the largest files; the server's `maxBodyBytes` must allow for it. */
+export const FILES = 4
+
+export const routes = ({ directory, maxFileBytes = MAX_FILE_BYTES }: Options) => {
   const upload = Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -43,7 +48,7 @@ export const routes = ({ directory, maxFileBytes = 8_388_608 }: Options) => {
     }
     return HttpServerResponse.jsonUnsafe({ files: file.map(({ name }) => name) }, { status: 201 })
   }).pipe(
-    Effect.provideContext(Multipart.limitsServices({ maxParts: 16, maxFileSize: maxFileBytes, maxTotalSize: maxFileBytes * 4 })),
+    Effect.provideContext(Multipart.limitsServices({ maxParts: 16, maxFileSize: maxFileBytes, maxTotalSize: maxFileBytes * FILES })),
     Effect.catchTags({
       MultipartError: ({ reason }) =>
         Effect.succeed(

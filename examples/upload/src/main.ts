@@ -17,7 +17,7 @@ const ServerLive = Layer.unwrap(
   Effect.gen(function* () {
     const port = yield* Config.Port("PORT").pipe(Config.withDefault(8002))
     const directory = yield* Config.String("UPLOADS").pipe(Config.withDefault(join(tmpdir(), "effect-kratos-uploads")))
-    return Server.layer({ services: [], port, routes: Files.routes({ directory }) })
+    return Server.layer({ services: [], port, maxBodyBytes: Files.MAX_FILE_BYTES * Files.FILES, routes: Files.routes({ directory }) })
   })
 )
 

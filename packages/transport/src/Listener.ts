@@ -44,6 +44,8 @@ export interface Options {
 
 /** Time a client has to send the first bytes, in milliseconds. */
 const FIRST_BYTES = 10_000
+/** Bytes of HTTP/2's preface (RFC 9113, section 3.4): a client that begins it ends it in the same time. */
+const PREFACE = 24
 /** Time an HTTP/1.1 connection may be idle, in milliseconds: more than the minute that proxies are used to. */
 const KEEP_ALIVE = 65_000
 /** Largest header section of HTTP/1.1, in bytes. */
@@ -135,7 +137,7 @@ const sniff = (duplex: Duplex, silent: Set<Duplex>, timers: DeadlineTimers, deci
     if (chunk === null) return
     seen = seen === undefined ? chunk : Buffer.concat([seen, chunk])
     const isHttp2 = seen[0] === 0x50 && (seen.length < 2 || seen[1] === 0x52) && (seen.length < 3 || seen[2] === 0x49)
-    if (isHttp2 && seen.length < 3) return
+    if (isHttp2 && seen.length < PREFACE) return
     stop()
     decide(seen, isHttp2)
   }

@@ -3,8 +3,10 @@
  * whose body is read up to the server's limit first and whose reply is streamed.
  */
 import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import * as HttpEffect from "effect/http/HttpEffect"
+import { MaxBodySize } from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -30,8 +32,9 @@ export const make = Effect.fnUntraced(function* <E, R>(routes: Layer.Layer<never
   const { WebSocketServer } = yield* Effect.promise(() => import("ws"))
   const webSockets = yield* Effect.cached(Effect.sync(() => new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes })))
   // What the routes need was taken from the context when they were built.
-  const node = yield* makeHandler(app as Effect.Effect<never>, { scope })
-  const upgrade = yield* makeUpgradeHandler(webSockets, app as Effect.Effect<never>, { scope })
+  const limited = Effect.provideService(MaxBodySize, ByteSize.bytes(options.maxBodyBytes))
+  const node = yield* limited(makeHandler(app as Effect.Effect<never>, { scope }))
+  const upgrade = yield* limited(makeUpgradeHandler(webSockets, app as Effect.Effect<never>, { scope }))
   const web = HttpEffect.toWebHandlerWith(context)(app as Effect.Effect<never>)
 
   return (exchange: HttpExchange): void => {

@@ -64,7 +64,7 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly routes?: Layer.Layer<never, RoutesE, RoutesR> | undefined
   /** Longest request message of gRPC, gRPC-Web and Connect, in bytes after decompression. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined
-  /** Largest HTTP request body, in bytes. Default 4 MiB. */
+  /** Largest HTTP request body, in bytes, those of a user's own routes included. Default 4 MiB. */
   readonly maxBodyBytes?: number | undefined
   /** How long calls in flight may go on when the server stops. Default 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined

@@ -165,6 +165,22 @@ for (const version of versions) {
       })
     )
 
+    it.effect("read no body over the limit", () =>
+      Effect.gen(function* () {
+        const read = HttpRouter.add(
+          "POST",
+          "/read",
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+            Effect.map(request.text, (text) => HttpServerResponse.text(text))
+          )
+        )
+        // what reads a body may fail, which this helper's type has no room for
+        const send = version.send(yield* start({ routes: read as typeof routes, maxBodyBytes: 1000 }))
+        assert.strictEqual((yield* send("POST", "/read", { body: "x".repeat(1000) })).status, 200)
+        assert.strictEqual((yield* send("POST", "/read", { body: "x".repeat(1001) })).status, 413)
+      })
+    )
+
     it.effect("stream their replies", () =>
       Effect.gen(function* () {
         const send = version.send(yield* start({ routes }))
