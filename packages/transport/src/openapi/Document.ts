@@ -45,6 +45,8 @@ export interface Operation {
   readonly parameters?: ReadonlyArray<Parameter>
   readonly requestBody?: { readonly required: boolean; readonly content: MediaTypes }
   readonly responses: { readonly [status: string]: Response | { readonly $ref: string } }
+  /** OpenAPI has no words for a WebSocket: what its frames hold, each way. */
+  readonly "x-websocket"?: { readonly send: Schema; readonly receive: Schema }
 }
 
 export interface Document {

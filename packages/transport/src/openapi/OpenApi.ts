@@ -1,13 +1,15 @@
 /**
  * An OpenAPI 3.1 document of services, made from their descriptors at run time. Its paths are the routes that REST serves, from the same
- * compilation of the rules, so that the two cannot differ. What OpenAPI has no place for is left out: methods to which the client streams, and
- * methods without a rule.
+ * compilation of the rules, so that the two cannot differ. Methods without a rule are left out; those to which
+ * the client streams are shown as the opening of their WebSocket.
  */
+import type { DescMethod } from "@bufbuild/protobuf"
 import type { AppInfo } from "@effect-kratos/core/Lifecycle"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Comments } from "../Comments.ts"
 import * as Binding from "../rest/Binding.ts"
+import * as FrameBinding from "../rest/FrameBinding.ts"
 import type * as Service from "../Service.ts"
 import type { Document, Info, Operation, SecurityRequirement, SecurityScheme, Server } from "./Document.ts"
 import * as Operations from "./Operations.ts"
@@ -59,6 +61,13 @@ export const make = (services: ReadonlyArray<Service.Any>, app: AppInfo, comment
       item[method] = Operations.make({ service, binding, path, names: place.names, operationId: id }, schemas, comments)
     }
   }
+  for (const { method, operationId, service, template } of sockets(services)) {
+    const path = Paths.make(template)
+    const place = known.get(path.shape) ?? { path: path.path, names: path.parameters.map(({ name }) => name) }
+    known.set(path.shape, place)
+    const item = (paths[place.path] ??= {})
+    if (!("get" in item)) item["get"] = Operations.webSocket({ service, path, names: place.names, operationId }, method, schemas, comments)
+  }
   const document: Document = {
     openapi: "3.1.0",
     info: {
@@ -95,20 +104,36 @@ interface Found {
   readonly operationId: string
 }
 
-const routes = (services: ReadonlyArray<Service.Any>): ReadonlyArray<Found> => {
+const routes = (services: ReadonlyArray<Service.Any>): ReadonlyArray<Found> =>
+  each(services, (method) => Result.getOrElse(Binding.fromMethod(method), () => [])).map(({ operationId, route, service }) => ({
+    service,
+    binding: route,
+    operationId
+  }))
+
+/** The routes of methods to which the client streams. */
+const sockets = (services: ReadonlyArray<Service.Any>) =>
+  each(services, (method) => Result.getOrElse(FrameBinding.fromMethod(method), () => [])).map(({ operationId, route, service }) => ({
+    service,
+    method: route.method,
+    template: route.template,
+    operationId
+  }))
+
+/** Every route of every method, with a name that no other operation has. */
+const each = <A>(services: ReadonlyArray<Service.Any>, routesOf: (method: DescMethod) => ReadonlyArray<A>) => {
   const short = services.map(({ descriptor }) => descriptor.name)
   return services.flatMap((service) => {
     const { descriptor } = service
     const isUnique = short.filter((name) => name === descriptor.name).length === 1
     const prefix = isUnique ? descriptor.name : descriptor.typeName.replaceAll(".", "_")
-    return descriptor.methods.flatMap((method) => {
-      if (method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming") return []
-      const bindings = Result.getOrElse(Binding.fromMethod(method), (): ReadonlyArray<Binding.Binding> => [])
-      return bindings.map((binding, index): Found => {
-        const operationId = `${prefix}_${method.name}${index === 0 ? "" : `_${index + 1}`}`
-        return { service, binding, operationId }
-      })
-    })
+    return descriptor.methods.flatMap((method) =>
+      routesOf(method).map((route, index) => ({
+        service,
+        route,
+        operationId: `${prefix}_${method.name}${index === 0 ? "" : `_${index + 1}`}`
+      }))
+    )
   })
 }
 

@@ -1,5 +1,5 @@
 /** One route of a method as an operation of an OpenAPI document: what it takes, what it answers, how it fails. */
-import type { DescField, DescMessage } from "@bufbuild/protobuf"
+import type { DescField, DescMessage, DescMethod } from "@bufbuild/protobuf"
 import type { Comments } from "../Comments.ts"
 import * as Errors from "../Errors.ts"
 import type { Binding } from "../rest/Binding.ts"
@@ -60,6 +60,42 @@ export const make = (route: Route, schemas: Schemas, comments: Comments): Operat
       ...failures(service, method.localName, comments),
       default: { $ref: "#/components/responses/Error" }
     }
+  }
+}
+
+/** One route of a method to which the client streams: the opening of a WebSocket, and what its frames hold. */
+export const webSocket = (
+  { names, operationId, path, service }: Omit<Route, "binding">,
+  method: DescMethod,
+  schemas: Schemas,
+  comments: Comments
+): Operation => {
+  const { output } = method
+  const text = comments[`${method.parent.typeName}.${method.name}`]
+  const replies = method.methodKind === "bidi_streaming" ? "each frame that comes back is one" : "the one frame that comes back is a"
+  const how = `Opens a WebSocket. Each text frame that you send is one \`${method.input.typeName}\`; ${replies} \`${output.typeName}\`.`
+  return {
+    operationId,
+    tags: [service.descriptor.typeName],
+    ...(text === undefined ? {} : { summary: summaryOf(text) }),
+    description: text === undefined ? how : `${text}\n\n${how}`,
+    ...(method.deprecated || method.parent.deprecated ? { deprecated: true } : {}),
+    ...(path.parameters.length === 0
+      ? {}
+      : {
+          parameters: path.parameters.map((_, index) => ({
+            name: names[index]!,
+            in: "path" as const,
+            required: true,
+            schema: { type: "string" }
+          }))
+        }),
+    responses: {
+      "101": { description: "The WebSocket is open." },
+      "426": { description: "The request asks for no WebSocket." },
+      default: { $ref: "#/components/responses/Error" }
+    },
+    "x-websocket": { send: schemas.message(method.input), receive: schemas.message(output) }
   }
 }
 

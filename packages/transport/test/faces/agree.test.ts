@@ -125,9 +125,9 @@ interface Face {
 const every: Accept = () => true
 
 const ofClients =
-  (clients: { readonly rest: object; readonly library: object }): Call =>
+  (clients: { readonly rest: object; readonly books: object }): Call =>
   ({ desc }, request) => {
-    const client = desc.parent === RestDesc ? clients.rest : clients.library
+    const client = desc.parent === RestDesc ? clients.rest : clients.books
     // the methods of a client are those of its descriptor
     return (client as Record<string, (request: Message) => Effect.Effect<Message, unknown>>)[desc.localName]!(request)
   }
@@ -136,13 +136,13 @@ const ourClient = (options: Client.Options): Face["connect"] =>
   Effect.fnUntraced(function* (address) {
     const clients = Layer.merge(Rest.client("discovery:///all", options), Library.client("discovery:///all", options))
     const context = yield* Layer.build(Layer.fresh(clients).pipe(Layer.provide(Layer.fresh(Channels.layerTo(address)))))
-    return ofClients({ rest: Context.get(context, Rest), library: Context.get(context, Library) })
+    return ofClients({ rest: Context.get(context, Rest), books: Context.get(context, Library) })
   })
 
 const webClient: Face["connect"] = Effect.fnUntraced(function* (address) {
   const options = { baseUrl: `http://127.0.0.1:${address.port}` }
   const context = yield* Layer.build(Layer.merge(WebClient.layer(Rest, options), WebClient.layer(Library, options)))
-  return ofClients({ rest: Context.get(context, Rest), library: Context.get(context, Library) })
+  return ofClients({ rest: Context.get(context, Rest), books: Context.get(context, Library) })
 })
 
 const connectNode =

@@ -112,7 +112,13 @@ describe("paths", () => {
       assert.isDefined(paths["/v1/wild/{wildcard}/ids/{id}"])
       assert.isDefined(paths["/v1/files/{name}"])
       assert.isDefined(paths["/v1/wide:list"])
-      assert.notProperty(paths, "/v1/chat/{id}")
+      const chat = paths["/v1/chat/{id}"]!["get"]!
+      assert.deepStrictEqual(Object.keys(chat.responses), ["101", "426", "default"])
+      assert.deepStrictEqual(
+        chat.parameters?.map(({ name }) => name),
+        ["id"]
+      )
+      assert.property(chat, "x-websocket")
     })
   )
 })
@@ -134,6 +140,8 @@ describe("every operation", () => {
       for (const [path, item] of Object.entries(paths)) {
         for (const [verb, { operationId }] of Object.entries(item)) {
           const found = router.match(verb.toUpperCase(), path.replaceAll(/\{[^}]+\}/g, "x1"))
+          // a WebSocket is opened beside the routes
+          if ("x-websocket" in item[verb]!) continue
           assert.strictEqual(found._tag, "Found", path)
           if (found._tag !== "Found") continue
           const { name, parent } = found.route.value
