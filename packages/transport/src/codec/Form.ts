@@ -23,6 +23,8 @@ export const make = (): Codec.Codec => {
       Codec.decoding("body unmarshal form", () => {
         const text = Utf8.decode(bytes)
         if (text === undefined) throw new Error("not UTF-8")
+        // `curl -d` says form unless told: its JSON would be one key that nobody knows, and nothing would be set
+        if (/^\s*[[{]/.test(text)) throw new Error('it looks like JSON; say "content-type: application/json"')
         const message = create(schema)
         reader(schema)(message as Message, text.trimEnd())
         return message

@@ -113,6 +113,7 @@ export const bodies: ReadonlyArray<Row> = [
   form("far=a+b&nested.name=c", { far: "a b", nested: { name: "c" } }),
   form("strings=a&strings=b\r\n", { strings: ["a", "b"] }),
   form("unknown=1", {}),
+  refusedBody("application/x-www-form-urlencoded", '{"far":"x"}', 400, "application/json"),
   refusedBody("application/x-www-form-urlencoded", "int32_value=x", 400, "int32_value"),
   refusedBody("application/x-www-form-urlencoded", bytes(0x66, 0x61, 0x72, 0x3d, 0xff), 400, "UTF-8"),
   refusedBody("application/x-www-form-urlencoded", "far=%zz", 400, "far"),
