@@ -11,6 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Outgoing from "./Outgoing.ts"
+import * as Method from "./Method.ts"
 
 /** How the calls of one method travel. */
 export interface Wire {
@@ -36,7 +37,7 @@ export const make = <R>(descriptor: DescService, options: Options<R>): Effect.Ef
   )
 
 const compile = <R>(desc: DescMethod, context: Context.Context<R>, options: Options<R>): unknown => {
-  const method = Outgoing.methodOf(desc)
+  const method = Method.of("client", desc)
   const aspects = Aspect.forMethod(options.aspects ?? Aspect.identity, method)
   const wire = options.wire(desc)
   const call = aspects(wire.call)

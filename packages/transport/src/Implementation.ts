@@ -10,6 +10,7 @@ import * as Metadata from "@effect-kratos/core/Metadata"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as Method from "./Method.ts"
 
 /** Handlers by local method name, as the user wrote them. Service.ts types them. */
 export type AnyHandlers = Readonly<Record<string, (input: never) => unknown>>
@@ -124,12 +125,8 @@ export const complete = (schema: DescMessage, value: Reply): Message =>
   (value as Partial<Message>).$typeName === schema.typeName ? (value as Message) : create(schema, value as Record<string, unknown>)
 
 const localCall = (method: DescMethod, caller: Context.Context<never>): CallShape => ({
-  side: "server",
+  ...Method.of("server", method),
   transport: "local",
-  operation: `/${method.parent.typeName}/${method.name}`,
-  service: method.parent.typeName,
-  method: method.name,
-  kind: method.methodKind,
   peer: "",
   endpoint: "local",
   pathTemplate: undefined,

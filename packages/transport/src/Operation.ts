@@ -5,7 +5,7 @@
  */
 import type { DescMethod, Message } from "@bufbuild/protobuf"
 import * as Aspect from "@effect-kratos/core/Aspect"
-import { Call, type CallShape, type Kind, type Method, type PeerIdentity } from "@effect-kratos/core/Call"
+import { Call, type CallShape, type Kind, type Method as MethodInfo, type PeerIdentity } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Metadata from "@effect-kratos/core/Metadata"
@@ -20,6 +20,7 @@ import type { RequestId } from "./http/RequestId.ts"
 import type { Origin } from "./Origin.ts"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import type { Handler, Implementation, Reply } from "./Implementation.ts"
+import * as Method from "./Method.ts"
 
 /** Where the replies of a streaming call go. `write` completes when the wire wants more. */
 export interface Sink {
@@ -27,7 +28,7 @@ export interface Sink {
 }
 
 /** One call on a server, made by a protocol from its head; the message follows. */
-export class Incoming implements CallShape, Method {
+export class Incoming implements CallShape, MethodInfo {
   readonly side = "server"
   readonly transport: string
   readonly operation: string
@@ -101,7 +102,7 @@ export type Ended = Exit.Exit<Reply | void, unknown>
 
 export interface Operation {
   readonly desc: DescMethod
-  readonly method: Method
+  readonly method: MethodInfo
   /**
    * Runs a call to its end and hands its exit to `onEnd`, in the same tick when the handler does not wait. The returned function cancels it:
    * the fiber is interrupted, `onEnd` is still called. A deadline that passes cancels with `DEADLINE_EXCEEDED`.
@@ -121,13 +122,7 @@ export interface Options {
 export const make = (desc: DescMethod, implementation: Implementation, options: Options): Operation | undefined => {
   const handler = implementation.handlers.get(desc.localName)
   if (handler === undefined) return undefined
-  const method: Method = {
-    side: "server",
-    operation: `/${desc.parent.typeName}/${desc.name}`,
-    service: desc.parent.typeName,
-    method: desc.name,
-    kind: desc.methodKind
-  }
+  const method = Method.of("server", desc)
   const { hooks, wrap } = Aspect.compile(options.aspects, method)
   const bare = body(handler)
   // What the aspects and the handler need is in the context that `run` forks with; their failures are encoded by the protocol.
@@ -147,37 +142,15 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
       const annotations = Context.get(context, References.CurrentLogAnnotations)
       context = Context.add(context, References.CurrentLogAnnotations, { ...annotations, requestId: call.requestId.value })
     }
-    let states: Array<unknown> | undefined
-    try {
-      states = Aspect.start(hooks, call, context)
-    } catch (defect) {
-      onEnd(Exit.die(defect))
-      return undefined
-    }
+    // what a hook throws waits in its state and is a defect of the call at its end
+    const states = Aspect.start(hooks, call, context)
     const fiber = Effect.runForkWith(context)(effect)
     const exit = fiber.pollUnsafe()
-    if (exit !== undefined) {
-      onEnd(finish(hooks, call, exit, states, context))
-      return undefined
-    }
-    return detach(fiber, call, options, (ended) => onEnd(finish(hooks, call, ended, states, context)))
+    if (exit === undefined) return detach(fiber, call, options, (ended) => onEnd(Aspect.end(hooks, call, ended, states, context)))
+    onEnd(Aspect.end(hooks, call, exit, states, context))
+    return undefined
   }
   return { desc, method, run }
-}
-
-const finish = (
-  hooks: Aspect.Compiled["hooks"],
-  call: Incoming,
-  exit: Ended,
-  states: Array<unknown> | undefined,
-  context: Context.Context<never>
-): Ended => {
-  if (states === undefined) return exit
-  try {
-    return Aspect.end(hooks, call, exit, states, context)
-  } catch (defect) {
-    return Exit.die(defect)
-  }
 }
 
 /** Follows a fiber that waits: its deadline, its cancellation, its end. */

@@ -1,5 +1,5 @@
 /** A call on its way out, as the client's aspects see it, with what the wire needs of it. */
-import type { DescMethod, Message } from "@bufbuild/protobuf"
+import type { Message } from "@bufbuild/protobuf"
 import type { CallShape, Kind, Method } from "@effect-kratos/core/Call"
 import type { Deadline } from "@effect-kratos/core/Deadline"
 import * as Metadata from "@effect-kratos/core/Metadata"
@@ -47,11 +47,3 @@ export class Outgoing implements CallShape {
     this.requests = requests
   }
 }
-
-export const methodOf = (desc: DescMethod): Method => ({
-  side: "client",
-  operation: `/${desc.parent.typeName}/${desc.name}`,
-  service: desc.parent.typeName,
-  method: desc.name,
-  kind: desc.methodKind
-})

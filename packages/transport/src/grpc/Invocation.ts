@@ -23,6 +23,7 @@ import type { MessageCodec } from "../MessageCodec.ts"
 import type { Outgoing } from "../Outgoing.ts"
 import * as GrpcError from "./GrpcError.ts"
 import * as GrpcStatus from "./Status.ts"
+import { operationOf } from "../Method.ts"
 
 /** What is fixed for a method of a client. */
 export interface Options {
@@ -282,7 +283,7 @@ const makeHeads = ({ desc, protocol }: Options): Heads => {
       head = HeaderBlock.make([
         [":method", "POST"],
         [":scheme", connection.scheme],
-        [":path", `/${desc.parent.typeName}/${desc.name}`],
+        [":path", operationOf(desc)],
         [":authority", connection.authority],
         ...protocol.head
       ])

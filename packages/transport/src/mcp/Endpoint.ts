@@ -25,6 +25,7 @@ import { Incoming, type Operation } from "../Operation.ts"
 import type { Origin } from "../Origin.ts"
 import * as Timeout from "../rest/Timeout.ts"
 import type { Tool } from "./Tools.ts"
+import { operationOf } from "../Method.ts"
 
 export interface Options {
   readonly app: AppInfo
@@ -134,7 +135,7 @@ const resultOf = (tool: Tool, exit: Exit.Exit<Reply | void, unknown>, options: O
       ...(tool.outputSchema === undefined ? {} : { structuredContent: json })
     })
   } catch (cause) {
-    options.report(`/${tool.method.parent.typeName}/${tool.method.name}: the reply cannot be encoded`, cause)
+    options.report(`${operationOf(tool.method)}: the reply cannot be encoded`, cause)
     return failed(KratosError.internalServer("", "internal error"))
   }
 }

@@ -14,6 +14,7 @@ import { respondError } from "../rest/Server.ts"
 import type * as Service from "../Service.ts"
 import type { Source } from "./Endpoint.ts"
 import * as Sessions from "./Sessions.ts"
+import { operationOf } from "../Method.ts"
 
 export interface Options {
   /** Default `/mcp`. */
@@ -65,7 +66,7 @@ export const make: (
       app: lifecycle.infoUnsafe(),
       path,
       tools: Tools.make(server.services, yield* OpenApi.loadComments(server.services), listed),
-      operation: ({ method }) => server.operation(`/${method.parent.typeName}/${method.name}`),
+      operation: ({ method }) => server.operation(operationOf(method)),
       registry: createRegistry(...server.services.map(({ descriptor }) => descriptor.file)),
       sourceOf: (request) => (typeof request === "object" && request !== null ? sources.get(request) : undefined),
       now: server.now,

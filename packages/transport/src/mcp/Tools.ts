@@ -12,6 +12,7 @@ import type { Json, Schema } from "../openapi/JsonSchema.ts"
 import * as Schemas from "../openapi/Schemas.ts"
 import { ruleOf } from "../rest/Binding.ts"
 import type * as Service from "../Service.ts"
+import * as Method from "../Method.ts"
 
 export interface Tool {
   readonly name: string
@@ -69,7 +70,7 @@ const effectOf = (method: DescMethod, listed: ReadonlySet<string>): Effects | un
   if (method.methodKind !== "unary" || said === Mcp.HIDDEN) return undefined
   const verb = ruleOf(method)?.pattern.case
   const isReadOnly = said !== Mcp.DESTRUCTIVE && (method.idempotency === Idempotency.NO_SIDE_EFFECTS || verb === "get")
-  const isListed = listed.has(`/${method.parent.typeName}/${method.name}`)
+  const isListed = listed.has(Method.operationOf(method))
   if (said === Mcp.MCP_UNSPECIFIED && !isReadOnly && !isListed) return undefined
   return {
     isReadOnly,
@@ -84,7 +85,7 @@ const nameOf = (method: DescMethod, taken: Set<string>): string => {
   const full = `${method.parent.typeName.replaceAll(".", "_")}_${method.name}`
   const wanted = full.length <= maxName ? full : `${method.parent.name}_${method.name}`
   const isFree = wanted.length <= maxName && !taken.has(wanted)
-  const mark = createHash("sha256").update(`/${method.parent.typeName}/${method.name}`).digest("hex").slice(0, 8)
+  const mark = createHash("sha256").update(Method.operationOf(method)).digest("hex").slice(0, 8)
   const name = isFree ? wanted : `${wanted.slice(0, maxName - 9)}_${mark}`
   taken.add(name)
   return name

@@ -21,6 +21,7 @@ import { HttpBodySchema, type HttpBody } from "../gen/google/api/httpbody_pb.ts"
 import * as HttpBodies from "./HttpBodies.ts"
 import * as PathTemplate from "./PathTemplate.ts"
 import { RestRuleError } from "./RestRuleError.ts"
+import { operationOf } from "../Method.ts"
 
 /** What a server knows of a request once the router has found its route. */
 export interface Input {
@@ -191,7 +192,7 @@ const route = (method: DescMethod, rule: HttpRule, codecs: Codecs.Codecs): Resul
 const pattern = (method: DescMethod, rule: HttpRule): readonly [method: string, path: string] => {
   switch (rule.pattern.case) {
     case undefined:
-      return ["POST", `/${method.parent.typeName}/${method.name}`]
+      return ["POST", operationOf(method)]
     case "custom":
       return [rule.pattern.value.kind.toUpperCase(), rule.pattern.value.path]
     default:

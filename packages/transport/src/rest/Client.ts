@@ -27,6 +27,7 @@ import type { Nodes } from "./Nodes.ts"
 import * as RequestPlan from "./RequestPlan.ts"
 import * as SocketCall from "./SocketCall.ts"
 import * as StreamCodec from "./StreamCodec.ts"
+import { operationOf } from "../Method.ts"
 
 export interface Options {
   readonly dialect: Dialect.Dialect
@@ -62,7 +63,7 @@ const compile = (desc: DescMethod, nodes: Nodes, { dialect, maxMessageBytes }: O
       plan === undefined
         ? "has no HTTP rule, and cannot be called over REST"
         : `has an HTTP rule that does not fit: ${plan.failure.message}`
-    const failure = KratosError.unimplemented("", `/${desc.parent.typeName}/${desc.name} ${why}`, { grpc: Grpc.UNIMPLEMENTED })
+    const failure = KratosError.unimplemented("", `${operationOf(desc)} ${why}`, { grpc: Grpc.UNIMPLEMENTED })
     return () => Effect.fail(failure)
   }
   switch (desc.methodKind) {
