@@ -183,6 +183,14 @@ describe("the fast path of HTTP/1.1", () => {
     assert.strictEqual(taken, 3, "a chunked request and what follows it belong to node:http")
   })
 
+  it.each(["INVALID CONNECTION PREFACE\r\n\r\n", "\u0001\u0002\u0003\r\n\r\n"])(
+    "answers an unknown method, and nothing to what is no request: %j",
+    async (first) => {
+      assert.match(await talk(fastPort, ["BREW /a HTTP/1.1\r\nHost: h\r\n\r\n"]), /^HTTP\/1\.1 400 /)
+      assert.strictEqual(await talk(fastPort, [first]), "")
+    }
+  )
+
   it("waits for a body that comes later, one byte at a time", async () => {
     taken = 0
     const request = "POST /late HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n"

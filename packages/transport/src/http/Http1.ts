@@ -24,6 +24,22 @@ export interface Http1 {
   readonly server: http.Server
 }
 
+/** What Node's parser says of bytes that it cannot read. */
+interface ClientError extends Error {
+  readonly code?: string
+  readonly rawPacket?: Uint8Array
+}
+
+/**
+ * A first line without a version of HTTP is no request, and who sent it reads no reply of HTTP/1.1: a broken preface of HTTP/2, to which RFC 9113, section
+ * 3.4, wants the connection closed, or another protocol altogether.
+ */
+const isForeign = ({ code, rawPacket }: ClientError): boolean => {
+  if (code !== "HPE_INVALID_METHOD" || rawPacket === undefined) return false
+  const end = rawPacket.indexOf(0x0a)
+  return end !== -1 && !/ HTTP\/\d\.\d\r?$/.test(Buffer.from(rawPacket.subarray(Math.max(0, end - 16), end)).toString("latin1"))
+}
+
 const OriginId: unique symbol = Symbol("origin")
 type WithOrigin = { [OriginId]?: Origin }
 const unknown: Origin = { address: "", endpoint: "", identity: undefined }
@@ -59,8 +75,8 @@ export const make = (handler: Handler, options: Options): Http1 => {
   // Node keeps its list of connections, and with it the timeouts and the close of idle ones, from this event on.
   server.emit("listening")
   // A malformed head has no exchange: answer in our error form and close.
-  server.on("clientError", (error: Error & { readonly code?: string }, socket) => {
-    if (!socket.writable || error.code === "ECONNRESET") {
+  server.on("clientError", (error: ClientError, socket) => {
+    if (!socket.writable || error.code === "ECONNRESET" || isForeign(error)) {
       socket.destroy()
       return
     }
