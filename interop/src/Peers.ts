@@ -1,10 +1,9 @@
 /** The peers: how each one's client and server are started, and why one cannot be, where it cannot. */
 import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { which } from "./Program.ts"
+import { cache, which } from "./Program.ts"
 
 export interface Peer {
   readonly name: string
@@ -14,9 +13,6 @@ export interface Peer {
   /** Takes HOST:PORT and, after it, names of cases. */
   readonly client: ReadonlyArray<string>
 }
-
-/** What `install.sh` builds lives here, outside the repository. */
-export const cache = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "effect-kratos", "interop")
 
 const folder = fileURLToPath(new URL("../peers/", import.meta.url))
 const file = (name: string) => path.join(folder, name)

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 
 export class ProgramError extends Schema.TaggedError<ProgramError>("@effect-kratos/interop/ProgramError")("ProgramError", {
@@ -83,9 +84,21 @@ export const serve = (command: ReadonlyArray<string>, options?: Options): Effect
   )
 }
 
-/** The absolute path of a program on PATH, if there is one. */
+/** What `install.sh` builds lives here, outside the repository. */
+export const cache = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "effect-kratos", "interop")
+
+/** The absolute path of a program that `install.sh` has built, that is on PATH or, as daemons are, beside it. */
 export const which = (program: string): string | undefined =>
-  (process.env["PATH"] ?? "")
-    .split(path.delimiter)
+  [path.join(cache, "go"), ...(process.env["PATH"] ?? "").split(path.delimiter), "/usr/sbin", "/usr/local/sbin"]
     .map((folder) => path.join(folder, program))
     .find((file) => fs.existsSync(file) && (fs.statSync(file).mode & 0o111) !== 0)
+
+/** Says which of these programs cannot be found, or nothing. */
+export const missing =
+  (...programs: ReadonlyArray<string>) =>
+  (): string | undefined => {
+    const lacking = programs.filter((program) => which(program) === undefined)
+    return lacking.length === 0
+      ? undefined
+      : `${lacking.join(", ")} not found; interop/install.sh gets ${lacking.length === 1 ? "it" : "them"}`
+  }

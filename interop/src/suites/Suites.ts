@@ -1,0 +1,6 @@
+/** The suites by name, each loaded when it is asked for. */
+import type { Suite } from "./Suite.ts"
+
+export const suites: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>> = {
+  h2spec: () => import("./h2spec.ts")
+}
