@@ -10,11 +10,14 @@ import * as State from "./internal/StreamState.ts"
 import { Stream, type StreamListener } from "./Stream.ts"
 
 export interface ClientOptions extends ConnectionOptions {
-  /** The server goes away: streams above `lastStreamId` have been aborted as not processed, and no new ones can be opened. */
-  readonly onGoAway?: ((code: number, lastStreamId: number) => void) | undefined
+  /**
+   * The server goes away: streams above `lastStreamId` have been aborted as not processed, and no new ones can be opened. `debug` is what it says about
+   * it. Called again when the server says it again.
+   */
+  readonly onGoAway?: ((code: number, lastStreamId: number, debug: string) => void) | undefined
   /** The server's settings have come or changed. */
   readonly onSettings?: (() => void) | undefined
-  /** A stream can be opened again after `request` has answered undefined for want of a free one. */
+  /** A stream can be opened again after `request` has answered undefined for want of a free one, or after `awaitStream`. */
   readonly onAvailable?: (() => void) | undefined
 }
 
@@ -24,10 +27,17 @@ const UNSETTLED_STREAMS = 100
 /** The client's end of a connection. */
 export class ClientConnection extends Connection {
   readonly isClient = true
+  /** Chunks read: a peer whose number grows is alive. */
+  reads = 0
+  /** The server has answered a request. */
+  hasAnswered = false
   private readonly options: ClientOptions
   private nextId = 1
   private isSettled = false
   private wantsStream = false
+  /** The first stream opened since the last write, and the number of that write: what a lost connection has certainly not told the server. */
+  private unsent = 1
+  private unsentSince = 0
   private goAwayCode: number = ErrorCode.NO_ERROR
 
   private constructor(duplex: Duplex, options: ClientOptions) {
@@ -49,6 +59,21 @@ export class ClientConnection extends Connection {
     return this.isSettled ? this.peer.maxConcurrentStreams : UNSETTLED_STREAMS
   }
 
+  /** The server's settings have come. */
+  get settled(): boolean {
+    return this.isSettled
+  }
+
+  /** `request` would open a stream. */
+  get hasRoom(): boolean {
+    return !this.closing && this.streams.size < this.maxConcurrentStreams
+  }
+
+  /** Asks for `onAvailable` without a request that would fail. */
+  awaitStream(): void {
+    this.wantsStream = true
+  }
+
   /**
    * Opens a stream. `body` is all of it or its beginning; `endStream`: nothing comes behind it. Undefined when no stream can be opened: the connection
    * is closing, has used up its ids (`closing` is then true too), or has as many streams open as the server allows (`onAvailable` says when to try again).
@@ -60,6 +85,10 @@ export class ClientConnection extends Connection {
       return undefined
     }
     const stream = new Stream(this.nextId, this, listener, this.peer.initialWindowSize, this.receiveWindow, -1)
+    if (this.output.writes !== this.unsentSince) {
+      this.unsentSince = this.output.writes
+      this.unsent = this.nextId
+    }
     this.nextId += 2
     if (block.isHead) stream.state = State.NO_BODY
     this.streams.add(stream)
@@ -115,7 +144,7 @@ export class ClientConnection extends Connection {
       if (stream.id > lastId && !stream.closed) this.abort(stream, ErrorCode.REFUSED_STREAM, false)
     }
     if (code !== ErrorCode.NO_ERROR) this.note(new ConnectionError(code, debug, true))
-    this.options.onGoAway?.(code, lastId)
+    this.options.onGoAway?.(code, lastId, debug)
     this.finishIfIdle()
   }
 
@@ -146,6 +175,15 @@ export class ClientConnection extends Connection {
     return 0
   }
 
+  protected override readChunk(chunk: Uint8Array): void {
+    this.reads++
+    super.readChunk(chunk)
+  }
+
+  protected override isUnsent(stream: Stream, discards: boolean): boolean {
+    return stream.head !== undefined || (discards && stream.id >= this.unsent && this.output.writes === this.unsentSince)
+  }
+
   protected override lossCode(): number {
     return this.goAwayCode === ErrorCode.NO_ERROR ? ErrorCode.CONNECT_ERROR : this.goAwayCode
   }
@@ -161,6 +199,7 @@ export class ClientConnection extends Connection {
       return
     }
     stream.state |= State.HEAD_RECEIVED
+    this.hasAnswered = true
     // The content-length of these says what a GET would have got, RFC 9110 section 8.6.
     const hasBody = (stream.state & State.NO_BODY) === 0 && status !== 204 && status !== 304
     stream.expected = hasBody ? headers.contentLength : headers.contentLength < 0 ? -1 : 0

@@ -93,7 +93,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     if (!this.closed) {
       this.closed = this.closing = true
       this.inbound.reader.stop()
-      this.abortAll(this.lossCode())
+      this.abortAll(this.lossCode(), true)
     }
     this.duplex.destroy()
   }
@@ -288,9 +288,10 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     this.error ??= error
   }
 
-  private abortAll(code: number): void {
+  /** `discards`: what has been collected does not leave any more. */
+  private abortAll(code: number, discards: boolean): void {
     for (const stream of this.streams.all()) {
-      if (!stream.closed) this.abort(stream, code, true)
+      if (!stream.closed) this.abort(stream, code, !this.isUnsent(stream, discards))
     }
     this.pings.fail()
   }
@@ -300,7 +301,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     this.error ??= error
     this.closed = this.closing = true
     this.inbound.reader.stop()
-    this.abortAll(code)
+    this.abortAll(code, false)
     if (this.duplex.destroyed) return
     this.beforeFlush()
     this.sender.spill()
@@ -402,6 +403,11 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   private lose(error: Error | undefined): void {
     if (this.closed) this.duplex.destroy()
     else this.destroy(error ?? (this.streams.size > 0 ? new ConnectionError(this.lossCode(), "connection lost", true) : undefined))
+  }
+
+  /** Nothing of a stream has left, so that the peer cannot know it. */
+  protected isUnsent(_stream: Stream, _discards: boolean): boolean {
+    return false
   }
 
   /** The code that streams get when the connection is lost: that of the peer's GOAWAY if it gave one. */

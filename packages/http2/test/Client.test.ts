@@ -100,10 +100,10 @@ describe("a client", () => {
 
   it("tells which streams a server that goes away has not processed", () => {
     const seen: Array<number> = []
-    const wire = opened({ onGoAway: (code, lastId) => seen.push(code, lastId) })
+    const wire = opened({ onGoAway: (code, lastId, debug) => seen.push(code, lastId, debug.length) })
     const [one, two] = [call(wire.connection), call(wire.connection)]
     wire.send(F.goAway(1, 0))
-    assert.deepStrictEqual(seen, [0, 1])
+    assert.deepStrictEqual(seen, [0, 1, 0])
     assert.deepStrictEqual(two.exchange.events, [`abort ${ErrorCode.REFUSED_STREAM} false`])
     assert.isUndefined(call(wire.connection).stream)
     assert.isTrue(wire.connection.closing)
@@ -120,6 +120,52 @@ describe("a client", () => {
     wire.duplex.emit("end")
     assert.deepStrictEqual(exchange.events, ["abort 11 true"])
     assert.match(wire.closes[0]?.message ?? "", /ENHANCE_YOUR_CALM/)
+  })
+
+  it("knows what a lost connection has not told the server", () => {
+    const wire = opened()
+    const sent = call(wire.connection)
+    wire.frames()
+    const [one, two] = [call(wire.connection), call(wire.connection, post, Buffer.from("x"))]
+    wire.duplex.emit("end")
+    wire.run()
+    assert.lengthOf(wire.bytes(), 0)
+    const code = ErrorCode.CONNECT_ERROR
+    assert.deepStrictEqual(
+      [sent, one, two].map(({ exchange }) => exchange.events.join()),
+      [`abort ${code} true`, `abort ${code} false`, `abort ${code} false`]
+    )
+  })
+
+  it("nor what waited for a full socket; what leaves before the end counts as told", () => {
+    const wire = opened()
+    wire.duplex.open = false
+    const one = call(wire.connection)
+    wire.run()
+    const two = call(wire.connection)
+    wire.duplex.emit("end")
+    assert.deepStrictEqual(
+      [one, two].map(({ exchange }) => exchange.events.at(-1)?.split(" ")[2]),
+      ["true", "false"]
+    )
+    const other = opened()
+    const three = call(other.connection)
+    other.send(F.data(9, "x")) // breaks the rules: our GOAWAY takes the request along
+    assert.include(F.show(other.frames()), "HEADERS 1 END")
+    assert.strictEqual(three.exchange.events.at(-1)?.split(" ")[2], "true")
+  })
+
+  it("says whether there is room, and when there is again", () => {
+    let available = 0
+    const wire = opened({ onAvailable: () => available++ }, [3, 1])
+    assert.isTrue(wire.connection.hasRoom)
+    call(wire.connection)
+    assert.isFalse(wire.connection.hasRoom)
+    wire.connection.awaitStream()
+    wire.send(ok(1, F.END))
+    assert.deepStrictEqual([available, wire.connection.hasRoom], [1, true])
+    wire.connection.shutdown()
+    assert.isFalse(wire.connection.hasRoom)
   })
 
   it("hears of a reset; REFUSED_STREAM means not processed; none after the response", () => {

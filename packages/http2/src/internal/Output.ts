@@ -17,6 +17,8 @@ const nothing = new Uint8Array(0)
 export class Output {
   /** Bytes collected. */
   size = 0
+  /** Times that something was handed to the duplex. */
+  writes = 0
   private buffer: Uint8Array = nothing
   private start = 0
   private position = 0
@@ -87,6 +89,7 @@ export class Output {
   /** Hands everything to the duplex; false when it wants no more for now. */
   flush(duplex: Duplex): boolean {
     if (this.size === 0) return true
+    this.writes++
     this.size = 0
     const { buffer, pieces, position, start } = this
     this.buffer = nothing
