@@ -92,6 +92,7 @@ export class ClientConnection extends Connection {
     this.nextId += 2
     if (block.isHead) stream.state = State.NO_BODY
     this.streams.add(stream)
+    this.watchdog.onStreamOpened()
     if (body === undefined || body.length === 0) {
       stream.headers(block, endStream)
     } else {
@@ -103,12 +104,18 @@ export class ClientConnection extends Connection {
   }
 
   /** Opens no more streams; the connection ends with the last one. */
-  shutdown(): void {
+  shutdown(debug = ""): void {
     if (this.closing) return
     this.closing = true
-    this.writeGoAway(0, ErrorCode.NO_ERROR)
+    this.writeGoAway(0, ErrorCode.NO_ERROR, debug)
     this.finishIfIdle()
   }
+
+  /** @internal */
+  onDrainTimeout(): void {}
+
+  /** @internal */
+  onPing(): void {}
 
   /** @internal */
   isIdle(id: number): boolean {

@@ -14,6 +14,7 @@ import { Sender, type SenderOwner } from "./internal/Sender.ts"
 import * as SettingsFrame from "./internal/SettingsFrame.ts"
 import * as State from "./internal/StreamState.ts"
 import { StreamTable } from "./internal/StreamTable.ts"
+import { after, Watchdog, type Watched } from "./internal/Watchdog.ts"
 import * as Limits from "./Limits.ts"
 import * as Settings from "./Settings.ts"
 import type { Stream } from "./Stream.ts"
@@ -22,7 +23,7 @@ import type { Stream } from "./Stream.ts"
  * One HTTP/2 connection over a duplex byte stream. Everything that a chunk of input causes, and what handlers answer while it is read, leaves in one
  * write at its end.
  */
-export abstract class Connection implements InboundOwner, SenderOwner {
+export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   readonly duplex: Duplex
   /** No stream can be opened any more and all are gone; the duplex may still be flushing. */
   closed = false
@@ -41,6 +42,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   protected readonly streams = new StreamTable()
   protected readonly inbound: Inbound
   protected readonly resets: AbuseCounter
+  protected readonly watchdog: Watchdog
   /** Window of a new stream; larger than the limit until the peer has acknowledged a smaller one. */
   protected receiveWindow: number
   private readonly pings = new Pings()
@@ -54,6 +56,8 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   private readonly inbox: Array<Uint8Array> = []
   /** Bytes other than DATA handed to a socket that takes no more. */
   private backlog = 0
+  /** The watchdog knows that the socket is full. */
+  private isStuck = false
   private error: Error | undefined = undefined
   private reported = false
   private readonly farewell: Farewell
@@ -70,6 +74,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     this.output = this.sender.output
     this.inbound = new Inbound(this, now)
     this.resets = new AbuseCounter(this.limits.maxResets, this.limits.abuseWindow, now, "streams reset")
+    this.watchdog = new Watchdog(this, now, options.after ?? after)
   }
 
   /** Streams open now, of either side. */
@@ -78,7 +83,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   }
 
   /** Goes away without breaking an exchange: announces the end, finishes what is open, then ends the duplex. */
-  abstract shutdown(): void
+  abstract shutdown(debug?: string): void
 
   /** Says GOAWAY with this code and ends now; open streams are aborted. */
   close(code: number, debug = ""): void {
@@ -93,6 +98,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     if (!this.closed) {
       this.closed = this.closing = true
       this.inbound.reader.stop()
+      this.watchdog.stop()
       this.abortAll(this.lossCode(), true)
     }
     this.duplex.destroy()
@@ -111,6 +117,10 @@ export abstract class Connection implements InboundOwner, SenderOwner {
 
   // What follows is for the parts of the engine.
 
+  /** @internal */
+  abstract onDrainTimeout(): void
+  /** @internal */
+  abstract onPing(): void
   /** @internal */
   abstract isIdle(id: number): boolean
   /** @internal */
@@ -172,6 +182,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     this.output.frame(4, Frame.WINDOW_UPDATE, 0, stream.id)
     this.output.uint32(stream.released)
     stream.released = 0
+    this.sender.hasSpoken = true
     this.wake()
   }
 
@@ -214,6 +225,16 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   }
 
   /** @internal */
+  get owes(): "preface" | "settings" | undefined {
+    return this.inbound.isSettled ? undefined : "settings"
+  }
+
+  /** @internal */
+  get stuck(): number {
+    return this.sender.blocked ? this.duplex.writableLength : -1
+  }
+
+  /** @internal */
   onPong(payload: number): void {
     this.pings.acknowledge(payload)
   }
@@ -236,6 +257,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     duplex.on("close", this.onDuplexClose)
     if (early !== undefined && early.length > 0) this.inbox.push(early)
     this.wake()
+    this.watchdog.start()
     if (duplex.destroyed) this.schedule(this.onDuplexClose)
   }
 
@@ -268,6 +290,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     stream.state |= State.CLOSED
     this.streams.delete(stream)
     this.sender.drop(stream)
+    if (this.streams.size === 0) this.watchdog.onIdle()
     this.onStreamClosed()
   }
 
@@ -301,6 +324,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     this.error ??= error
     this.closed = this.closing = true
     this.inbound.reader.stop()
+    this.watchdog.stop()
     this.abortAll(code, false)
     if (this.duplex.destroyed) return
     this.beforeFlush()
@@ -314,7 +338,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
       this.duplex.destroy()
     } else if (error instanceof ConnectionError) {
       this.error ??= error
-      this.close(error.code, error.message)
+      this.close(error.code, error.debug)
     } else {
       // A listener has thrown: a mistake of the owner, of which the peer learns no details.
       this.error = error instanceof Error ? error : new Error(String(error))
@@ -325,6 +349,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   /** Runs with `busy` set; whatever was collected leaves at the end. */
   private run(chunk: Uint8Array | undefined): void {
     this.busy = true
+    if (chunk !== undefined) this.watchdog.onRead()
     try {
       if (chunk !== undefined && this.inbox.length === 0) {
         this.readChunk(chunk)
@@ -336,6 +361,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
         this.readChunk(this.inbox.shift()!)
         this.flush()
       }
+      if (chunk !== undefined) this.checkComplete()
     } catch (error) {
       this.inbox.length = 0
       this.fail(error)
@@ -359,6 +385,26 @@ export abstract class Connection implements InboundOwner, SenderOwner {
     }
     this.beforeFlush()
     sender.spill()
+    if (sender.blocked && !this.isStuck) {
+      this.isStuck = true
+      this.watchdog.onStuck(this.duplex.writableLength)
+    }
+  }
+
+  /** Tells the watchdog whether the input ends inside a frame or a header block. */
+  private checkComplete(): void {
+    const { assembly, reader } = this.inbound
+    if (assembly.id !== 0) {
+      if (!assembly.hasBegun) return
+      assembly.hasBegun = false
+    } else if (reader.isHolding) {
+      if (!reader.hasHeld) return
+      reader.hasHeld = false
+    } else {
+      this.watchdog.onComplete()
+      return
+    }
+    this.watchdog.onIncomplete()
   }
 
   private readonly onTick = (): void => {
@@ -377,7 +423,7 @@ export abstract class Connection implements InboundOwner, SenderOwner {
   }
 
   private readonly onSocketDrain = (): void => {
-    this.sender.blocked = false
+    this.sender.blocked = this.isStuck = false
     this.backlog = 0
     if (this.busy) this.schedule(this.onTick)
     else if (!this.closed) this.run(undefined)

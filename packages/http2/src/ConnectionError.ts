@@ -7,11 +7,14 @@ import { nameOf } from "./ErrorCode.ts"
 export class ConnectionError extends Error {
   readonly code: number
   readonly remote: boolean
+  /** The debug data of the frame, such as `too_many_pings`. */
+  readonly debug: string
 
-  constructor(code: number, message: string, remote = false) {
-    super(`${nameOf(code)}: ${message}`)
+  constructor(code: number, debug: string, remote = false) {
+    super(`${nameOf(code)}: ${debug}`)
     this.name = "ConnectionError"
     this.code = code
     this.remote = remote
+    this.debug = debug
   }
 }

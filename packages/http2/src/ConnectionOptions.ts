@@ -14,6 +14,11 @@ export interface ConnectionOptions extends Limits.Options {
    * TLS sockets, where streams of small messages cost half; not of an in-memory pair, whose reader gets the very same bytes. Default false.
    */
   readonly recycle?: boolean | undefined
-  /** Milliseconds of a steady clock, for the abuse limits. Default `performance.now`. */
+  /** Milliseconds of a steady clock, for limits and timeouts. Default `performance.now`. */
   readonly now?: (() => number) | undefined
+  /**
+   * Runs a task after so many milliseconds and returns what cancels it: one at most is pending for a connection. Default: timers of the platform that do
+   * not keep the process alive.
+   */
+  readonly after?: ((milliseconds: number, task: () => void) => () => void) | undefined
 }

@@ -34,6 +34,32 @@ export interface Limits {
   readonly abuseWindow: number
   /** Milliseconds that a closed connection waits for the peer to read the last bytes. Default 1000; 0 destroys the duplex at once. */
   readonly linger: number
+  /**
+   * Milliseconds that the peer has for its part of the start: preface (then PROTOCOL_ERROR), SETTINGS and the acknowledgement of ours (then
+   * SETTINGS_TIMEOUT). Default 10 000; 0 waits for ever.
+   */
+  readonly settingsTimeout: number
+  /** Milliseconds that a header block, or any frame but DATA, may take from its first byte to its last; then ENHANCE_YOUR_CALM. Default 10 000; 0 waits for ever. */
+  readonly headerTimeout: number
+  /** Milliseconds that a full socket may take nothing before the connection is destroyed. Default 30 000; 0 waits for ever. */
+  readonly writeTimeout: number
+  /** Milliseconds of silence after which a ping asks whether the peer lives. Default 0: none. */
+  readonly keepAliveInterval: number
+  /** Milliseconds that the peer may stay silent after such a ping before the connection is destroyed, and after the announcement of the end. Default 20 000. */
+  readonly keepAliveTimeout: number
+  /** Whether the peer is asked when no stream is open, too. Default false. */
+  readonly keepAliveWithoutStreams: boolean
+  /**
+   * Server: milliseconds that a client has to leave between two pings. HEADERS, DATA and WINDOW_UPDATE sent in between excuse a ping, as gRPC has it (proposal A8).
+   * Default 0: pings are only counted as idle frames.
+   */
+  readonly minPingInterval: number
+  /** Server: whether pings may come in that interval when no stream is open, too; otherwise it is two hours then. Default false. */
+  readonly pingsWithoutStreams: boolean
+  /** Server: pings that may come too early before the connection ends with ENHANCE_YOUR_CALM, `too_many_pings`. Default 2. */
+  readonly maxPingStrikes: number
+  /** Milliseconds without a stream after which the connection is shut down. Default 0: never. */
+  readonly maxIdle: number
 }
 
 export const defaults: Limits = {
@@ -50,7 +76,17 @@ export const defaults: Limits = {
   maxResets: 1000,
   maxIdleFrames: 2000,
   abuseWindow: 30_000,
-  linger: 1000
+  linger: 1000,
+  settingsTimeout: 10_000,
+  headerTimeout: 10_000,
+  writeTimeout: 30_000,
+  keepAliveInterval: 0,
+  keepAliveTimeout: 20_000,
+  keepAliveWithoutStreams: false,
+  minPingInterval: 0,
+  pingsWithoutStreams: false,
+  maxPingStrikes: 2,
+  maxIdle: 0
 }
 
 const MAX_31 = 0x7fffffff
@@ -75,5 +111,15 @@ export const resolve = (options: Options): Limits => ({
   maxResets: clamp(options.maxResets, defaults.maxResets, 0, MAX_31),
   maxIdleFrames: clamp(options.maxIdleFrames, defaults.maxIdleFrames, 0, MAX_31),
   abuseWindow: clamp(options.abuseWindow, defaults.abuseWindow, 0, MAX_31),
-  linger: clamp(options.linger, defaults.linger, 0, MAX_31)
+  linger: clamp(options.linger, defaults.linger, 0, MAX_31),
+  settingsTimeout: clamp(options.settingsTimeout, defaults.settingsTimeout, 0, MAX_31),
+  headerTimeout: clamp(options.headerTimeout, defaults.headerTimeout, 0, MAX_31),
+  writeTimeout: clamp(options.writeTimeout, defaults.writeTimeout, 0, MAX_31),
+  keepAliveInterval: clamp(options.keepAliveInterval, defaults.keepAliveInterval, 0, MAX_31),
+  keepAliveTimeout: clamp(options.keepAliveTimeout, defaults.keepAliveTimeout, 1, MAX_31),
+  keepAliveWithoutStreams: options.keepAliveWithoutStreams ?? defaults.keepAliveWithoutStreams,
+  minPingInterval: clamp(options.minPingInterval, defaults.minPingInterval, 0, MAX_31),
+  pingsWithoutStreams: options.pingsWithoutStreams ?? defaults.pingsWithoutStreams,
+  maxPingStrikes: clamp(options.maxPingStrikes, defaults.maxPingStrikes, 0, MAX_31),
+  maxIdle: clamp(options.maxIdle, defaults.maxIdle, 0, MAX_31)
 })

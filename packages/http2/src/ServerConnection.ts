@@ -5,6 +5,7 @@ import { ConnectionError } from "./ConnectionError.ts"
 import { ErrorCode } from "./ErrorCode.ts"
 import { type Headers, REQUEST, TOO_LARGE, TRAILERS } from "./Headers.ts"
 import * as Frame from "./internal/Frame.ts"
+import { PingStrikes } from "./internal/PingStrikes.ts"
 import * as State from "./internal/StreamState.ts"
 import { Stream, type StreamListener } from "./Stream.ts"
 
@@ -30,12 +31,15 @@ export class ServerConnection extends Connection {
   /** The id in our final GOAWAY; streams above it are refused. */
   private finalId = Frame.MAX_31
   private isFinal = false
+  private drainDebug = ""
   /** Streams that are answered but whose requests have not ended. */
   private answered: Array<Stream> = []
+  private readonly pingStrikes: PingStrikes
 
   private constructor(duplex: Duplex, options: ServerOptions) {
     super(duplex, options)
     this.onStream = options.onStream
+    this.pingStrikes = new PingStrikes(this.limits, options.now ?? (() => performance.now()))
   }
 
   /** Takes over the duplex, which must not have been read except for `options.preface`. */
@@ -46,17 +50,32 @@ export class ServerConnection extends Connection {
   }
 
   /** RFC 9113 section 6.8: first the promise, then, when every request sent before it must have arrived, the last id. */
-  shutdown(): void {
+  shutdown(debug = ""): void {
     if (this.closing) return
     this.closing = true
-    this.writeGoAway(Frame.MAX_31, ErrorCode.NO_ERROR)
+    this.drainDebug = debug
+    this.writeGoAway(Frame.MAX_31, ErrorCode.NO_ERROR, debug)
     this.ping((acknowledged) => {
-      if (!acknowledged || this.closed) return
-      this.isFinal = true
-      this.finalId = this.lastId
-      this.writeGoAway(this.finalId, ErrorCode.NO_ERROR)
-      this.finishIfIdle()
+      if (acknowledged) this.finalize()
     })
+    this.watchdog.onDraining()
+  }
+
+  /** A peer that answers no ping gets the last id all the same. @internal */
+  onDrainTimeout(): void {
+    this.finalize()
+  }
+
+  /** @internal */
+  onPing(): void {
+    const { sender } = this
+    this.pingStrikes.add(sender.hasSpoken, this.streams.size)
+    sender.hasSpoken = false
+  }
+
+  /** @internal */
+  override get owes(): "preface" | "settings" | undefined {
+    return this.preface < Frame.PREFACE.length ? "preface" : super.owes
   }
 
   /** @internal */
@@ -88,6 +107,7 @@ export class ServerConnection extends Connection {
     const stream = new Stream(id, this, nobody, this.peer.initialWindowSize, this.receiveWindow, headers.contentLength)
     if (endStream) stream.state = State.REMOTE_END
     this.streams.add(stream)
+    this.watchdog.onStreamOpened()
     stream.listener = this.onStream(stream, headers, endStream)
   }
 
@@ -101,6 +121,15 @@ export class ServerConnection extends Connection {
     else this.answered.push(stream)
     // Who lets us finish our work may also cancel some of it.
     this.resets.forgive(1)
+  }
+
+  /** No request after this one is served. */
+  private finalize(): void {
+    if (this.isFinal || this.closed) return
+    this.isFinal = true
+    this.finalId = this.lastId
+    this.writeGoAway(this.finalId, ErrorCode.NO_ERROR, this.drainDebug)
+    this.finishIfIdle()
   }
 
   protected onStreamClosed(): void {

@@ -20,6 +20,8 @@ export class FrameReader {
   private stopped = false
   private readonly handler: FrameHandler
   private readonly maxFrameSize: number
+  /** A frame has been held since somebody last looked. */
+  hasHeld = false
   /** The start of a frame whose rest has not come: `held` bytes of `need`. */
   private partial = new Uint8Array(Frame.HEADER + 1)
   private held = 0
@@ -32,6 +34,11 @@ export class FrameReader {
   constructor(handler: FrameHandler, maxFrameSize: number) {
     this.handler = handler
     this.maxFrameSize = maxFrameSize
+  }
+
+  /** Part of a frame other than DATA has come, or of its head. */
+  get isHolding(): boolean {
+    return this.held > 0
   }
 
   /** Ignores everything from now on, also the rest of a chunk being read. */
@@ -110,6 +117,7 @@ export class FrameReader {
   }
 
   private hold(source: Uint8Array, at: number, end: number, need: number): number {
+    if (this.held === 0) this.hasHeld = true
     if (this.partial.length < need) {
       const larger = new Uint8Array(need)
       larger.set(this.partial.subarray(0, this.held))
@@ -126,11 +134,12 @@ export class FrameReader {
     const stop = Math.min(end, at + this.need - this.held)
     this.hold(source, at, stop, this.need)
     if (this.held < this.need) return stop
-    const { held, partial } = this
+    const { hasHeld, held, partial } = this
     this.held = 0
     // Reading a bare header may ask for more: then it is held anew, in the same bytes.
     this.readFrame(partial.subarray(0, held), 0, held)
-    if (this.held === 0 && partial.length > 1024) this.partial = new Uint8Array(Frame.HEADER + 1)
+    if (this.held > 0) this.hasHeld = hasHeld
+    else if (partial.length > 1024) this.partial = new Uint8Array(Frame.HEADER + 1)
     return stop
   }
 }

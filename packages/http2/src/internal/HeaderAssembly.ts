@@ -9,6 +9,8 @@ export class HeaderAssembly {
   /** The stream whose block is incomplete, or 0: until it is complete no other frame may come, RFC 9113 section 6.10. */
   id = 0
   endStream = false
+  /** A block has been begun since somebody last looked. */
+  hasBegun = false
   private bytes: Uint8Array = nothing
   private length = 0
   private frames = 0
@@ -20,6 +22,7 @@ export class HeaderAssembly {
 
   begin(id: number, endStream: boolean, source: Uint8Array, start: number, end: number): void {
     this.id = id
+    this.hasBegun = true
     this.endStream = endStream
     this.frames = 0
     this.length = 0

@@ -28,6 +28,7 @@ export interface InboundOwner {
   onSettingsAcknowledged(): void
   onPeerReset(stream: Stream, code: number): void
   onGoAway(lastId: number, code: number, debug: string): void
+  onPing(): void
   onPong(payload: number): void
   onWindow(stream: Stream | undefined, increment: number): void
   onRemoteEnd(stream: Stream): void
@@ -45,12 +46,13 @@ export class Inbound implements FrameHandler {
   readonly reader: FrameReader
   readonly decoder: HpackDecoder
   private readonly owner: InboundOwner
-  private readonly assembly: HeaderAssembly
+  readonly assembly: HeaderAssembly
   private readonly idleFrames: AbuseCounter
   /** Bytes that the peer may send on the connection, and those received but not yet announced again. */
   private window: number
   private received = 0
   private hasSettings = false
+  private hasAcknowledgement = false
   /** The DATA frame being read: its stream, if anybody still listens, and whether it ends it. */
   private dataStream: Stream | undefined = undefined
   private dataEnds = false
@@ -63,6 +65,11 @@ export class Inbound implements FrameHandler {
     this.assembly = new HeaderAssembly(limits)
     this.idleFrames = new AbuseCounter(limits.maxIdleFrames, limits.abuseWindow, now, "frames without content")
     this.window = limits.connectionWindowSize
+  }
+
+  /** The peer has sent its settings and acknowledged ours. */
+  get isSettled(): boolean {
+    return this.hasSettings && this.hasAcknowledgement
   }
 
   onDataHead(flags: number, id: number, length: number, payload: number): void {
@@ -253,6 +260,7 @@ export class Inbound implements FrameHandler {
     if ((flags & Frame.ACK) !== 0) {
       if (end > start) throw sizeError("SETTINGS acknowledgement with a payload")
       if (!this.hasSettings) throw protocolError("no SETTINGS frame first")
+      this.hasAcknowledgement = true
       this.owner.onSettingsAcknowledged()
       return
     }
@@ -272,6 +280,7 @@ export class Inbound implements FrameHandler {
       if (Frame.uint32(source, start) === 0) this.owner.onPong(Frame.uint32(source, start + 4))
       return
     }
+    this.owner.onPing()
     const { output } = this.owner
     output.frame(8, Frame.PING, Frame.ACK, 0)
     output.copy(source, start, end)

@@ -34,6 +34,8 @@ export class Sender {
   blocked = false
   /** Bytes of DATA sent since the receiving half last looked: what excuses the peer's WINDOW_UPDATE and PING frames. */
   progress = 0
+  /** HEADERS or DATA have been sent, or a stream's window has been opened, since the peer's last ping. */
+  hasSpoken = false
   private readonly owner: SenderOwner
   private readonly duplex: Duplex
   private readonly peer: Settings
@@ -223,6 +225,7 @@ export class Sender {
   private writeBlock(id: number, block: HeaderBlock, flags: number): void {
     const { encoder, output } = this
     const length = encoder.encode(block)
+    this.hasSpoken = true
     const { bytes } = encoder
     const most = this.peer.maxFrameSize
     if (length <= most) {
@@ -243,6 +246,7 @@ export class Sender {
     const { length } = chunk
     this.window -= length
     this.progress += length
+    this.hasSpoken = true
     stream.sendWindow -= length
     this.output.frame(length, Frame.DATA, isLast ? Frame.END_STREAM : 0, stream.id)
     this.output.bytes(chunk, 0, length)
@@ -254,6 +258,7 @@ export class Sender {
     const isLast = length === stream.queued && (stream.state & State.ENDING) !== 0 && stream.trailerBlock === undefined
     this.window -= length
     this.progress += length
+    this.hasSpoken = true
     stream.sendWindow -= length
     stream.queued -= length
     this.output.frame(length, Frame.DATA, isLast ? Frame.END_STREAM : 0, stream.id)

@@ -17,6 +17,7 @@ class FakeDuplex extends EventEmitter {
   ended = false
   destroyed = false
   corked = false
+  writableLength = 0
 
   write(chunk: Uint8Array): boolean {
     this.written.push(Uint8Array.prototype.slice.call(chunk))
@@ -47,15 +48,21 @@ export class Wire<C extends Connection> {
   readonly decoder = new HpackDecoder(4096, 1 << 20)
   readonly connection: C
   readonly closes: Array<Error | undefined> = []
-  /** Milliseconds of the clock that the abuse limits see. */
+  /** Milliseconds of the clock that limits and timeouts see. */
   time = 0
   private readonly tasks: Array<() => void> = []
+  private readonly timers = new Set<{ readonly at: number; readonly task: () => void }>()
 
-  private constructor(make: (duplex: Duplex, hooks: Required<Pick<ServerOptions, "schedule" | "now" | "onClose">>) => C) {
+  private constructor(make: (duplex: Duplex, hooks: Required<Pick<ServerOptions, "schedule" | "now" | "after" | "onClose">>) => C) {
     // The fake has what the engine touches; implementing all of Duplex would test nothing more.
     this.connection = make(this.duplex as unknown as Duplex, {
       schedule: (task) => void this.tasks.push(task),
       now: () => this.time,
+      after: (milliseconds, task) => {
+        const timer = { at: this.time + milliseconds, task }
+        this.timers.add(timer)
+        return () => void this.timers.delete(timer)
+      },
       onClose: (error) => void this.closes.push(error)
     })
   }
@@ -106,6 +113,25 @@ export class Wire<C extends Connection> {
 
   run(): void {
     for (let task = this.tasks.shift(); task !== undefined; task = this.tasks.shift()) task()
+  }
+
+  /** Timers that are set. */
+  get pending(): number {
+    return this.timers.size
+  }
+
+  /** Lets time pass; what is due runs on its way. */
+  elapse(milliseconds: number): void {
+    const end = this.time + milliseconds
+    for (;;) {
+      this.run()
+      const due = [...this.timers].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0]
+      if (due === undefined) break
+      this.timers.delete(due)
+      this.time = Math.max(this.time, due.at)
+      due.task()
+    }
+    this.time = end
   }
 
   drain(): void {
