@@ -4,7 +4,7 @@ import { parseArgs } from "node:util"
 import { BenchError } from "./BenchError.ts"
 import * as Shape from "./Shape.ts"
 
-export const benches = ["unary", "rest"] as const
+export const benches = ["unary", "aspects", "tls", "download", "upload", "echo", "rest"] as const
 export type BenchName = (typeof benches)[number]
 
 export interface Arguments {
@@ -27,11 +27,11 @@ export const usage = `npm run bench -- [options]
 
   --only LIST       benches to run, of ${benches.join(", ")} (default: all)
   --subjects LIST   subjects to run, by name (default: all)
-  --load LIST       CONNECTIONSxSTREAMS, such as 10x10,64x1,1x100 (default: unary 10x10, rest 64x1;
-                    rest speaks HTTP/1.1 and takes those with one stream)
-  --seconds N       length of one timed run (default 3)
+  --load LIST       CONNECTIONSxSTREAMS, such as 10x10,64x1,1x100 (default: each bench its own; rest
+                    speaks HTTP/1.1 and takes those with one stream)
+  --seconds N       length of one timed run (default 1)
   --rounds N        how often each subject has its turn (default 5)
-  --warmup N        seconds of untimed load before a subject's first turn (default 2)
+  --warmup N        seconds of untimed load before a subject's first turn (default 1)
   --json            one JSON object a row instead of a table
   --help            this text
 `
@@ -54,9 +54,9 @@ export const parse = (argv: ReadonlyArray<string>): Result.Result<Arguments, Ben
           only: { type: "string" },
           subjects: { type: "string" },
           load: { type: "string" },
-          seconds: { type: "string", default: "3" },
+          seconds: { type: "string", default: "1" },
           rounds: { type: "string", default: "5" },
-          warmup: { type: "string", default: "2" },
+          warmup: { type: "string", default: "1" },
           json: { type: "boolean", default: false },
           help: { type: "boolean", default: false }
         }

@@ -1,28 +1,33 @@
 /**
- * One bench: subjects that answer the same call, a check and a load. All subjects are started at once and idle until
- * their turn; rounds go A B C, A B C, so that no subject owns a quiet minute of the machine.
+ * One bench: subjects that do the same work under the same loads. All subjects are opened at once and idle until their turn; rounds go
+ * A B C, A B C, so that no subject owns a quiet minute of the machine.
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import { fileURLToPath } from "node:url"
 import type { BenchError } from "./BenchError.ts"
-import * as Child from "./Child.ts"
-import type { Cores } from "./Cores.ts"
-import type { Load } from "./Load.ts"
 import type { Measured } from "./Row.ts"
-import * as Shape from "./Shape.ts"
+import type { Subject } from "./Subject.ts"
+
+/** What one timed run says, by unit, such as `calls/s`. */
+export type Figures = Readonly<Record<string, number>>
+
+/** An open subject. */
+export interface Turn {
+  readonly measure: (load: string, seconds: number) => Effect.Effect<Figures, BenchError>
+  /** Asks for the right answer; done before and after the rounds. */
+  readonly check: Effect.Effect<void, BenchError>
+}
 
 export interface Bench {
   readonly name: string
-  readonly unit: string
-  readonly url: (port: number) => string
-  readonly check: (port: number) => Effect.Effect<void, BenchError>
-  readonly load: Load
-  /** Subjects by name; the program is `subjects/<bench>-<name>.ts`. */
-  readonly subjects: ReadonlyArray<string>
-  readonly shapes: ReadonlyArray<Shape.Shape>
+  readonly subjects: ReadonlyArray<Subject>
+  readonly loads: ReadonlyArray<string>
+  /** False where a run must find a fresh process, or warms up by itself. */
+  readonly warm: boolean
+  /** Starts a subject, which lives as long as the scope. */
+  readonly open: (subject: Subject) => Effect.Effect<Turn, BenchError, Scope.Scope>
 }
 
 export interface Pace {
@@ -31,9 +36,8 @@ export interface Pace {
   readonly warmup: number
 }
 
-interface Running {
+interface Running extends Turn {
   readonly name: string
-  readonly port: number
 }
 
 export interface Outcome {
@@ -42,15 +46,14 @@ export interface Outcome {
   readonly failures: ReadonlyArray<string>
 }
 
-const program = (bench: Bench, subject: string) => fileURLToPath(new URL(`subjects/${bench.name}-${subject}.ts`, import.meta.url))
-
 const note = (text: string) => Console.error(text)
 
-/** Runs one bench. A subject that cannot start or answers wrongly is left out and named in `failures`. */
-export const run = (bench: Bench, cores: Cores, pace: Pace): Effect.Effect<Outcome> =>
+/** Runs one bench. A subject that cannot start or answers wrongly is left out and named in `failures`; one without its program is skipped. */
+export const run = (bench: Bench, pace: Pace): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
     const failures: Array<string> = []
     const scope = yield* Effect.scope
+    const skipped = new Map<string, string>()
     let running: ReadonlyArray<Running> = [] // replaced, never changed, so that loops may lose subjects on the way
 
     const attempt = <A>(name: string, effect: Effect.Effect<A, BenchError>): Effect.Effect<A | undefined> =>
@@ -61,34 +64,45 @@ export const run = (bench: Bench, cores: Cores, pace: Pace): Effect.Effect<Outco
         return Effect.as(note(`${bench.name} ${name}: ${result.failure.message}`), undefined)
       })
 
-    for (const name of bench.subjects) {
-      const start = Child.serve([...cores.server, process.execPath, program(bench, name)]).pipe(
+    for (const subject of bench.subjects) {
+      if (subject.missing !== undefined) {
+        skipped.set(subject.name, subject.missing)
+        yield* note(`${bench.name} ${subject.name}: skipped, ${subject.missing}`)
+        continue
+      }
+      const open = bench.open(subject).pipe(
         Scope.provide(scope),
-        Effect.tap(bench.check)
+        Effect.tap(({ check }) => check)
       )
-      const port = yield* attempt(name, start)
-      if (port !== undefined) running = [...running, { name, port }]
+      const turn = yield* attempt(subject.name, open)
+      if (turn !== undefined) running = [...running, { name: subject.name, ...turn }]
     }
 
     const measured: Array<Measured> = []
-    for (const shape of bench.shapes) {
-      const load = (subject: Running, seconds: number) => attempt(subject.name, bench.load.run(bench.url(subject.port), shape, seconds))
-      if (pace.warmup > 0) {
-        for (const subject of running) yield* load(subject, pace.warmup)
+    for (const load of bench.loads) {
+      const turn = (subject: Running, seconds: number) => attempt(subject.name, subject.measure(load, seconds))
+      if (bench.warm && pace.warmup > 0) {
+        for (const subject of running) yield* turn(subject, pace.warmup)
       }
-      const samples = new Map<string, Array<number>>(running.map(({ name }) => [name, []]))
+      const units = new Map<string, Map<string, Array<number>>>()
       for (let round = 1; round <= pace.rounds; round++) {
-        yield* note(`${bench.name} ${Shape.format(shape)}: round ${round} of ${pace.rounds}`)
+        yield* note(`${bench.name} ${load}: round ${round} of ${pace.rounds}`)
         for (const subject of running) {
-          const rate = yield* load(subject, pace.seconds)
-          if (rate !== undefined) samples.get(subject.name)?.push(rate)
+          const figures = yield* turn(subject, pace.seconds)
+          for (const [unit, figure] of Object.entries(figures ?? {})) {
+            const samples = units.get(unit) ?? new Map<string, Array<number>>()
+            units.set(unit, samples)
+            samples.set(subject.name, [...(samples.get(subject.name) ?? []), figure])
+          }
         }
       }
-      for (const subject of running) yield* attempt(subject.name, bench.check(subject.port))
-      for (const name of samples.keys()) {
-        if (!running.some((subject) => subject.name === name)) samples.delete(name)
+      for (const subject of running) yield* attempt(subject.name, subject.check)
+      for (const [unit, samples] of units) {
+        for (const name of samples.keys()) {
+          if (!running.some((subject) => subject.name === name)) samples.delete(name)
+        }
+        if (samples.size > 0) measured.push({ bench: bench.name, load, unit, samples, skipped })
       }
-      if (samples.size > 0) measured.push({ bench: bench.name, load: Shape.format(shape), unit: bench.unit, samples })
     }
     return { measured, failures }
   }).pipe(Effect.scoped)

@@ -6,14 +6,26 @@ import { type BenchError, failed } from "./BenchError.ts"
 
 const maxOutput = 1 << 20
 
+/** Variables on top of this process's own. */
+export type Environment = Readonly<Record<string, string>>
+
+/** A subject that listens. */
+export interface Served {
+  readonly port: number
+  readonly pid: number
+  /** Writes a line to the subject and answers with the number that it prints under that name, as `{"heap":123}`. */
+  readonly ask: (name: string) => Effect.Effect<number, BenchError>
+}
+
 const kill = (child: childProcess.ChildProcess) => {
   if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
 }
 
-const spawn = (command: ReadonlyArray<string>, stdin: "pipe" | "ignore") =>
+/** Go's runtime gets the one core that the others have; Node's own threads ask nobody. */
+const spawn = (command: ReadonlyArray<string>, stdin: "pipe" | "ignore", env: Environment = {}) =>
   childProcess.spawn(command[0] ?? "", command.slice(1), {
     stdio: [stdin, "pipe", "pipe"],
-    env: { ...process.env, NODE_ENV: "production" }
+    env: { ...process.env, NODE_ENV: "production", GOMAXPROCS: "1", ...env }
   })
 
 /** Collects the last megabyte of both outputs. */
@@ -25,9 +37,9 @@ const collect = (child: childProcess.ChildProcess) => {
 }
 
 /** Runs a command to its end and answers with its standard output. Interruption kills it. */
-export const run = (command: ReadonlyArray<string>, seconds: number): Effect.Effect<string, BenchError> =>
+export const run = (command: ReadonlyArray<string>, seconds: number, env?: Environment): Effect.Effect<string, BenchError> =>
   Effect.callback<string, BenchError>((resume) => {
-    const child = spawn(command, "ignore")
+    const child = spawn(command, "ignore", env)
     const output = collect(child)
     child.on("error", (cause) => resume(Effect.fail(failed(`${command[0]}: ${cause.message}`))))
     child.on("close", (code, signal) =>
@@ -45,25 +57,38 @@ export const run = (command: ReadonlyArray<string>, seconds: number): Effect.Eff
     })
   )
 
-/** Starts a subject and answers with the port that it prints. It is killed when the scope closes. */
-export const serve = (command: ReadonlyArray<string>): Effect.Effect<number, BenchError, Scope.Scope> =>
+/** Starts a subject and answers once it has printed its port. It is killed when the scope closes. */
+export const serve = (command: ReadonlyArray<string>, env?: Environment): Effect.Effect<Served, BenchError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => spawn(command, "pipe")),
+    Effect.sync(() => spawn(command, "pipe", env)),
     (child) => Effect.sync(() => kill(child))
   ).pipe(
-    Effect.flatMap((child) =>
-      Effect.callback<number, BenchError>((resume) => {
-        const output = collect(child)
-        child.stdin?.on("error", () => undefined) // the subject may be gone first
-        child.on("error", (cause) => resume(Effect.fail(failed(cause.message))))
-        child.on("close", (code, signal) =>
-          resume(Effect.fail(failed(`ended with ${code ?? signal}: ${output.stderr.trim().slice(0, 600)}`)))
-        )
-        child.stdout?.on("data", () => {
-          const port = /^\{"port":(\d+)\}$/m.exec(output.stdout)?.[1]
-          if (port !== undefined) resume(Effect.succeed(Number(port)))
-        })
-      })
-    ),
-    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(failed("printed no port within 20 s")) })
+    Effect.flatMap((child) => {
+      const output = collect(child)
+      child.stdin?.on("error", () => undefined) // the subject may be gone first
+      const printed = (name: string) =>
+        Effect.callback<number, BenchError>((resume) => {
+          const pattern = new RegExp(`^\\{"${name}":(\\d+)\\}$`, "m")
+          const look = () => {
+            const value = pattern.exec(output.stdout)?.[1]
+            if (value !== undefined) resume(Effect.succeed(Number(value)))
+          }
+          const gone = (why: string) => resume(Effect.fail(failed(why)))
+          child.on("error", (cause) => gone(cause.message))
+          child.on("close", (code, signal) =>
+            gone(`ended with ${code ?? signal}: ${(output.stderr || output.stdout).trim().slice(0, 600)}`)
+          )
+          child.stdout?.on("data", look)
+        }).pipe(Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(failed(`printed no ${name} within 20 s`)) }))
+      return Effect.map(printed("port"), (port) => ({
+        port,
+        pid: child.pid ?? 0,
+        ask: (name: string) =>
+          Effect.suspend(() => {
+            output.stdout = ""
+            child.stdin?.write(`${name}\n`)
+            return printed(name)
+          })
+      }))
+    })
   )

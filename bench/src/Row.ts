@@ -7,7 +7,7 @@ export interface Row {
   readonly subject: string
   readonly median: number
   readonly unit: string
-  /** How many times this subject is as fast as each other one of the same bench and load. */
+  /** This subject's figure divided by that of each other one of the same bench and load. */
   readonly ratios: Readonly<Record<string, number>>
 }
 
@@ -17,7 +17,12 @@ export interface Measured {
   readonly unit: string
   /** One figure a round and subject, in the order of the rounds. */
   readonly samples: ReadonlyMap<string, Statistics.Samples>
+  /** Subjects that cannot run here, and why. */
+  readonly skipped: ReadonlyMap<string, string>
 }
+
+/** Whole numbers where they say enough, hundredths of small ones. */
+const rounded = (value: number): number => (Math.abs(value) >= 100 ? Math.round(value) : hundredths(value))
 
 const hundredths = (value: number): number => Math.round(value * 100) / 100
 
@@ -26,7 +31,7 @@ export const fromMeasured = ({ bench, load, samples, unit }: Measured): Readonly
     bench,
     load,
     subject,
-    median: Math.round(Statistics.median(values)),
+    median: rounded(Statistics.median(values)),
     unit,
     ratios: Object.fromEntries(Object.entries(Statistics.ratios(subject, samples)).map(([name, value]) => [name, hundredths(value)]))
   }))
@@ -35,6 +40,10 @@ export const fromMeasured = ({ bench, load, samples, unit }: Measured): Readonly
 export const noise = ({ samples }: Measured): number => Math.max(0, ...[...samples.values()].map(Statistics.spread))
 
 export const toJson = (row: Row): string => JSON.stringify(row)
+
+/** A line for each subject that cannot run here. */
+export const skippedToJson = ({ bench, load, skipped, unit }: Measured): ReadonlyArray<string> =>
+  [...skipped].map(([subject, why]) => JSON.stringify({ bench, load, subject, unit, skipped: why }))
 
 /** A table of one bench and load: the figures, their spread, and a column of ratios for each subject. */
 export const toTable = (measured: Measured): string => {
@@ -51,5 +60,6 @@ export const toTable = (measured: Measured): string => {
   const text = lines.map((line) =>
     line.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")
   )
-  return [`${measured.bench}, load ${measured.load}`, ...text].join("\n")
+  const skipped = [...measured.skipped].map(([name, why]) => `${name.padEnd(widths[0]!)}  skipped: ${why}`)
+  return [`${measured.bench}, load ${measured.load}`, ...text, ...skipped].join("\n")
 }

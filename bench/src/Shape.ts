@@ -11,3 +11,7 @@ export const parse = (text: string): Shape | undefined => {
 }
 
 export const format = ({ connections, streams }: Shape): string => `${connections}x${streams}`
+
+/** The shapes that were asked for, by name; `defaults` when there are none. */
+export const names = (asked: ReadonlyArray<Shape>, defaults: ReadonlyArray<string>): ReadonlyArray<string> =>
+  asked.length === 0 ? defaults : asked.map(format)

@@ -1,18 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { parse } from "../src/Arguments.ts"
+import { benches, parse } from "../src/Arguments.ts"
 
 const failure = (...argv: ReadonlyArray<string>) => Result.getOrThrow(Result.flip(parse(argv)))
 
 describe("Arguments", () => {
   it("runs everything, as a table, by default", () => {
     assert.deepStrictEqual(Result.getOrThrow(parse([])), {
-      only: ["unary", "rest"],
+      only: benches,
       subjects: [],
       shapes: [],
-      seconds: 3,
+      seconds: 1,
       rounds: 5,
-      warmup: 2,
+      warmup: 1,
       json: false,
       help: false
     })

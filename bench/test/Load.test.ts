@@ -27,8 +27,8 @@ describe("Load", () => {
       "81843 total, 81943 started, 81843 done, 81843 succeeded, 0 failed, 0 errored, 0 timeout",
       "81843 2xx, 0 3xx, 0 4xx, 0 5xx"
     )
-    assert.strictEqual(Result.getOrThrow(Load.parseH2load(clean)), 40921.5)
-    assert.strictEqual(Result.getOrThrow(Load.parseWrk(wrk(""))), 87537.25)
+    assert.deepStrictEqual(Result.getOrThrow(Load.parseH2load(clean)), { rate: 40921.5, done: 81843, bytes: 1392000, seconds: 2 })
+    assert.deepStrictEqual(Result.getOrThrow(Load.parseWrk(wrk(""))), { rate: 87537.25, done: 174563, bytes: 0, seconds: 2 })
   })
 
   it("voids a run with one failed request, one wrong status, or no report", () => {
@@ -47,8 +47,9 @@ describe("Load", () => {
   it("tells a silent run from a void one", () => {
     const silent = `finished in 1.00s, 0.00 req/s, 0B/s
 requests: 0 total, 100 started, 0 done, 0 succeeded, 0 failed, 0 errored, 0 timeout
-status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx`
-    assert.strictEqual(Result.getOrThrow(Load.parseH2load(silent)), 0)
+status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 490B (490) total, 0B (0) headers (space savings 0.00%), 0B (0) data`
+    assert.strictEqual(Result.getOrThrow(Load.parseH2load(silent)).rate, 0)
   })
 
   it("answers with a rate, and does a silent run again, twice at most", async () => {
@@ -58,7 +59,7 @@ status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx`
     const program = path.join(folder, "wrk")
     fs.writeFileSync(
       program,
-      `#!/bin/sh\necho run >> ${runs}\nsilent=$(cat ${folder}/silent)\nif [ $(wc -l < ${runs}) -gt $silent ]; then echo "Requests/sec: 7.00"; else echo "Requests/sec: 0.00"; fi\n`
+      `#!/bin/sh\necho run >> ${runs}\nsilent=$(cat ${folder}/silent)\nif [ $(wc -l < ${runs}) -gt $silent ]; then echo "7 requests in 900.00ms, 1KB read"; echo "Requests/sec: 7.00"; else echo "0 requests in 1.00s, 0B read"; echo "Requests/sec: 0.00"; fi\n`
     )
     fs.chmodSync(program, 0o755)
     const run = (silent: number) => {
@@ -66,8 +67,9 @@ status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx`
       fs.rmSync(runs, { force: true })
       return Effect.runPromise(Effect.result(Load.wrk(program, []).run("http://127.0.0.1:1", { connections: 1, streams: 1 }, 1)))
     }
-    assert.deepStrictEqual(Result.getOrThrow(await run(0)), 7)
-    assert.deepStrictEqual(Result.getOrThrow(await run(2)), 7)
+    const seven = { rate: 7, done: 7, bytes: 0, seconds: 0.9 }
+    assert.deepStrictEqual(Result.getOrThrow(await run(0)), seven)
+    assert.deepStrictEqual(Result.getOrThrow(await run(2)), seven)
     const failure = Result.getOrThrow(Result.flip(await run(3)))
     fs.rmSync(folder, { recursive: true })
     assert.strictEqual(failure.message, "no request was answered, three times")

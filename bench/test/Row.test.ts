@@ -8,7 +8,8 @@ const measured: Row.Measured = {
   samples: new Map([
     ["us", [30_000, 30_000.6, 33_000]],
     ["them", [10_000, 15_000, 12_000]]
-  ])
+  ]),
+  skipped: new Map([["gone", "no go on PATH"]])
 }
 
 describe("Row", () => {
@@ -17,6 +18,9 @@ describe("Row", () => {
     assert.deepStrictEqual(lines, [
       `{"bench":"unary","load":"10x10","subject":"us","median":30001,"unit":"calls/s","ratios":{"them":2.75}}`,
       `{"bench":"unary","load":"10x10","subject":"them","median":12000,"unit":"calls/s","ratios":{"us":0.36}}`
+    ])
+    assert.deepStrictEqual(Row.skippedToJson(measured), [
+      `{"bench":"unary","load":"10x10","subject":"gone","unit":"calls/s","skipped":"no go on PATH"}`
     ])
   })
 
@@ -32,7 +36,8 @@ describe("Row", () => {
         "unary, load 10x10",
         "subject  calls/s    ±  ÷ us  ÷ them",
         "us        30,001   5%     1    2.75",
-        "them      12,000  21%  0.36       1"
+        "them      12,000  21%  0.36       1",
+        "gone     skipped: no go on PATH"
       ].join("\n")
     )
   })

@@ -5,6 +5,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { announce } from "./announce.ts"
+import { tlsFiles } from "./tls.ts"
 
 const GreeterLive = Greeter.layer({
   *sayHello(request) {
@@ -14,6 +15,9 @@ const GreeterLive = Greeter.layer({
 
 const Announce = Layer.effectDiscard(Server.Server.use(({ address }) => Effect.sync(() => announce(address.port))))
 
-const Main = Announce.pipe(Layer.provide(Server.layer({ services: [Greeter], host: "127.0.0.1", port: 0 })), Layer.provide(GreeterLive))
+const Main = Announce.pipe(
+  Layer.provide(Server.layer({ services: [Greeter], host: "127.0.0.1", port: 0, tls: tlsFiles })),
+  Layer.provide(GreeterLive)
+)
 
 NodeRuntime.runMain(Layer.launch(Main))

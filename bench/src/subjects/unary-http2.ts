@@ -2,6 +2,7 @@
 import * as http2 from "node:http2"
 import { HelloReply, HelloRequest } from "../gen/ts-proto/helloworld/v1/greeter.ts"
 import { announce } from "./announce.ts"
+import { tls } from "./tls.ts"
 
 const reply = { ":status": 200, "content-type": "application/grpc" }
 const trailers = { "grpc-status": "0" }
@@ -17,7 +18,7 @@ const answer = (stream: http2.ServerHttp2Stream, body: Buffer) => {
   stream.end(frame)
 }
 
-const server = http2.createServer()
+const server = tls === undefined ? http2.createServer() : http2.createSecureServer(tls)
 server.on("stream", (stream, headers) => {
   if (headers[":path"] !== "/helloworld.v1.Greeter/SayHello") {
     stream.respond({ ...reply, "grpc-status": "12" }, { endStream: true })

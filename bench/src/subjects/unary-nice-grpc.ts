@@ -2,6 +2,7 @@
 import { createServer } from "nice-grpc"
 import { GreeterDefinition, type GreeterServiceImplementation } from "../gen/ts-proto/helloworld/v1/greeter.ts"
 import { announce } from "./announce.ts"
+import { credentials } from "./grpc-credentials.ts"
 
 const greeter: GreeterServiceImplementation = {
   sayHello: async (request) => ({ message: `Hello ${request.name}` })
@@ -9,4 +10,4 @@ const greeter: GreeterServiceImplementation = {
 
 const server = createServer()
 server.add(GreeterDefinition, greeter)
-announce(await server.listen("127.0.0.1:0"))
+announce(await server.listen("127.0.0.1:0", credentials))
