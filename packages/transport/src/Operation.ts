@@ -46,6 +46,8 @@ export class Incoming implements CallShape, MethodInfo {
   failure: KratosError.KratosError | undefined = undefined
   requests: Stream.Stream<Message, KratosError.KratosError> = Stream.empty
   sink: Sink | undefined = undefined
+  /** The handler wants its replies compressed, where the client accepts that. */
+  compressReplies = false
   /** Reads the request's metadata off the wire when somebody asks. */
   private readonly readMetadata: () => Metadata.MutableMetadata
   private requestMetadata: Metadata.MutableMetadata | undefined = undefined

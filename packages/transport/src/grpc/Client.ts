@@ -10,6 +10,7 @@ import type { Stream as H2Stream } from "@effect-kratos/http2/Stream"
 import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
+import * as MessageCompression from "../MessageCompression.ts"
 import * as Compression from "./Compression.ts"
 import * as GrpcError from "./GrpcError.ts"
 import * as GrpcMessage from "./Message.ts"
@@ -27,7 +28,11 @@ export const protocol = (input: MessageCodec, compression: Compression.Encoding 
     ...(compression === undefined ? [] : [["grpc-encoding", compression] as const])
   ],
   timeout: (milliseconds) => ["grpc-timeout", Timeout.format(milliseconds)],
-  encode: compression === undefined ? input.encodeFramed : (message) => GrpcMessage.frame(input.encode(message), compression),
+  encode:
+    compression === undefined
+      ? input.encodeFramed
+      : (message) =>
+          MessageCompression.isPlain(message) ? input.encodeFramed(message) : GrpcMessage.frame(input.encode(message), compression),
   exchange: (receiver) => new Exchange(receiver)
 })
 
@@ -60,8 +65,9 @@ class Exchange implements ClientExchange {
   onData(data: Uint8Array, endStream: boolean): void {
     if (this.ended || this.reader === undefined) return
     let undecodable = false
-    const error = this.reader.push(data, (bytes) => {
+    const error = this.reader.push(data, (bytes, compressed) => {
       const message = this.receiver.output.decode(bytes)
+      if (compressed && message !== undefined) MessageCompression.received(message)
       if (message === undefined) undecodable = true
       else if (!undecodable) this.receiver.onMessage(message)
     })

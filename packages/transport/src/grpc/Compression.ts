@@ -16,6 +16,12 @@ export const parse = (header: string | undefined): Encoding | undefined | Kratos
       ? header
       : GrpcError.unknownEncoding(header)
 
+/** The encoding for replies to a client that sends this `grpc-accept-encoding`; undefined for identity. */
+export const accepted = (header: string | undefined): Encoding | undefined => {
+  const names = header?.split(",").map((name) => name.trim()) ?? []
+  return names.includes("gzip") ? "gzip" : names.includes("deflate") ? "deflate" : undefined
+}
+
 export const compress = (encoding: Encoding, message: Uint8Array): Uint8Array =>
   encoding === "gzip" ? gzipSync(message) : deflateSync(message)
 

@@ -8,6 +8,9 @@ import type { KratosError } from "@effect-kratos/core/error/KratosError"
 
 export const PREFIX = 5
 
+/** Takes a message, decompressed, and whether it came compressed. */
+export type Emit = (message: Uint8Array, compressed: boolean) => void
+
 /** Prepends the prefix to an encoded message, compressing it when asked. */
 export const frame = (message: Uint8Array, encoding: Compression.Encoding | undefined): Uint8Array => {
   const payload = encoding === undefined ? message : Compression.compress(encoding, message)
@@ -45,7 +48,7 @@ export class Reader {
   }
 
   /** Takes a payload and calls `emit` with each message that it completes. A view that `emit` gets is valid only during the call. */
-  push(data: Uint8Array, emit: (message: Uint8Array) => void): KratosError | undefined {
+  push(data: Uint8Array, emit: Emit): KratosError | undefined {
     let offset = 0
     while (offset < data.length) {
       if (this.filled === 0 && data.length - offset >= PREFIX) {
@@ -67,7 +70,7 @@ export class Reader {
   }
 
   /** Copies into the message under way; returns the new offset. */
-  private collect(data: Uint8Array, from: number, emit: (message: Uint8Array) => void): number | KratosError {
+  private collect(data: Uint8Array, from: number, emit: Emit): number | KratosError {
     let offset = from
     if (this.partial === undefined) this.partial = new Uint8Array(PREFIX)
     while (this.filled < PREFIX && offset < data.length) this.partial[this.filled++] = data[offset++]!
@@ -97,16 +100,16 @@ export class Reader {
     this.partial = grown
   }
 
-  private emit(flags: number, payload: Uint8Array, emit: (message: Uint8Array) => void): KratosError | undefined {
+  private emit(flags: number, payload: Uint8Array, emit: Emit): KratosError | undefined {
     if (flags === 0) {
-      emit(payload)
+      emit(payload, false)
       return undefined
     }
     if (flags !== 1) return GrpcError.malformed(`message flags ${flags} are not defined`)
     if (this.encoding === undefined) return GrpcError.malformed("a message is compressed but grpc-encoding is identity")
     const message = Compression.decompress(this.encoding, payload, this.maxBytes)
     if (message instanceof Uint8Array) {
-      emit(message)
+      emit(message, true)
       return undefined
     }
     return message

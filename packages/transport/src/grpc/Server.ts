@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { MessageCodec } from "../MessageCodec.ts"
 import * as HeaderFields from "../HeaderFields.ts"
+import * as MessageCompression from "../MessageCompression.ts"
 import type { Reply } from "../Implementation.ts"
 import { type Ended, Incoming, type Operation } from "../Operation.ts"
 import { MessageQueue } from "../MessageQueue.ts"
@@ -55,6 +56,16 @@ const makeHead = (contentType: string, encoding: Compression.Encoding | undefine
     ["content-type", contentType],
     ...(encoding === undefined ? [] : [["grpc-encoding", encoding] as const])
   ])
+
+const HEADS = new Map<string, HeaderBlock>()
+
+/** One head for each content type and encoding, of which there are six. */
+const headOf = (contentType: string, encoding: Compression.Encoding | undefined): HeaderBlock => {
+  const key = `${contentType} ${encoding}`
+  let head = HEADS.get(key)
+  if (head === undefined) HEADS.set(key, (head = makeHead(contentType, encoding)))
+  return head
+}
 
 const PROTO_HEAD = makeHead("application/grpc", undefined)
 const OK = HeaderBlock.make([["grpc-status", "0"]])
@@ -111,7 +122,7 @@ const makePlan = (server: GrpcServer, headers: Headers): Plan => {
     input: codecs?.input as MessageCodec,
     output: codecs?.output as MessageCodec,
     contentType: json ? "application/grpc+json" : "application/grpc",
-    head: !json && encodingOf === undefined ? PROTO_HEAD : makeHead(json ? "application/grpc+json" : "application/grpc", encodingOf),
+    head: !json && encodingOf === undefined ? PROTO_HEAD : headOf(json ? "application/grpc+json" : "application/grpc", encodingOf),
     fields: headers.fields
   }
 }
@@ -141,6 +152,8 @@ class Exchange implements StreamListener {
   private message: Message | undefined = undefined
   private started = false
   private headSent = false
+  /** Of the replies; known when their head is made. */
+  private encoding: Compression.Encoding | undefined = undefined
   private cancel: (() => void) | undefined = undefined
   private full = false
   private drained: (() => void) | undefined = undefined
@@ -209,7 +222,12 @@ class Exchange implements StreamListener {
   private read(data: Uint8Array): KratosError.KratosError | undefined {
     this.reader ??= new GrpcMessage.Reader(this.plan.server.maxMessageBytes, this.plan.encoding)
     let failed: KratosError.KratosError | undefined
-    return this.reader.push(data, (bytes) => (failed ??= this.decode(bytes))) ?? failed
+    return (
+      this.reader.push(data, (bytes, compressed) => {
+        failed ??= this.decode(bytes)
+        if (compressed && this.message !== undefined) MessageCompression.received(this.message)
+      }) ?? failed
+    )
   }
 
   private decode(bytes: Uint8Array): KratosError.KratosError | undefined {
@@ -247,8 +265,9 @@ class Exchange implements StreamListener {
   private onStreamData(data: Uint8Array, endStream: boolean, requests: MessageQueue<Message, KratosError.KratosError>): void {
     let failed: KratosError.KratosError | undefined
     const error =
-      this.reader!.push(data, (bytes) => {
+      this.reader!.push(data, (bytes, compressed) => {
         const message = failed === undefined ? this.plan.input.decode(bytes) : undefined
+        if (compressed && message !== undefined) MessageCompression.received(message)
         if (message === undefined) failed ??= GrpcError.undecodable(this.operation.desc.input.typeName)
         else requests.push(message)
       }) ?? failed
@@ -267,6 +286,7 @@ class Exchange implements StreamListener {
     Effect.suspend(() => {
       if (this.stream.closed) return Effect.interrupt
       if (!this.headSent) {
+        this.encoding = this.replyEncoding()
         const head = this.head()
         if (head instanceof KratosError.KratosError) return Effect.fail(head)
         this.headSent = true
@@ -292,18 +312,27 @@ class Exchange implements StreamListener {
   })
 
   private encode(reply: Reply): Uint8Array {
-    return this.plan.encoding === undefined
+    return this.encoding === undefined || MessageCompression.isPlain(reply)
       ? this.plan.output.encodeFramed(reply)
-      : GrpcMessage.frame(this.plan.output.encode(reply), this.plan.encoding)
+      : GrpcMessage.frame(this.plan.output.encode(reply), this.encoding)
+  }
+
+  /** In kind, unless the handler asks for more. */
+  private replyEncoding(): Compression.Encoding | undefined {
+    const { encoding, fields } = this.plan
+    if (encoding !== undefined || !this.call.compressReplies) return encoding
+    for (let i = 0; i < fields.length; i += 2) if (fields[i] === "grpc-accept-encoding") return Compression.accepted(fields[i + 1])
+    return undefined
   }
 
   /** The head of the reply, with the metadata that the handler has set. */
   private head(): HeaderBlock | KratosError.KratosError {
     const metadata = this.call.replyIfAny
-    if (metadata === undefined || metadata.size === 0) return this.plan.head
+    const head = this.encoding === this.plan.encoding ? this.plan.head : headOf(this.plan.contentType, this.encoding)
+    if (metadata === undefined || metadata.size === 0) return head
     const fields = HeaderFields.fromMetadata(metadata)
     if (fields instanceof KratosError.KratosError) return fields
-    return this.plan.head.extend(fields)
+    return head.extend(fields)
   }
 
   private trailers(): Fields | KratosError.KratosError {
@@ -320,6 +349,7 @@ class Exchange implements StreamListener {
     if (trailers instanceof KratosError.KratosError) return this.fail(trailers)
     const last = trailers.length === 0 ? OK : OK.extend(trailers)
     if (this.headSent) return this.stream.trailers(last)
+    this.encoding = this.replyEncoding()
     const head = this.head()
     if (head instanceof KratosError.KratosError) return this.fail(head)
     if (this.call.sink !== undefined) {
@@ -340,6 +370,7 @@ class Exchange implements StreamListener {
   private fail(error: KratosError.KratosError): void {
     const own = this.trailers()
     const trailers = own instanceof KratosError.KratosError ? [] : own
+    this.encoding = this.plan.encoding // no message follows
     const head = this.headSent ? undefined : this.head()
     // a head of its own only for metadata: clients take all of a reply of one block for trailers
     if (!this.headSent && (head === this.plan.head || head instanceof KratosError.KratosError)) {
