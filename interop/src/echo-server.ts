@@ -8,18 +8,11 @@ import * as Server from "@effect-kratos/transport/Server"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { announce } from "./Announce.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
 import { EchoLive, Interrupted } from "./EchoLive.ts"
 
-const Announce = Layer.effectDiscard(
-  Server.Server.use(({ address }) =>
-    Effect.sync(() => {
-      process.stdout.write(`${JSON.stringify({ port: address.port })}\n`)
-      process.stdin.on("end", () => process.exit(0))
-      process.stdin.resume()
-    })
-  )
-)
+const Announce = Layer.effectDiscard(Server.Server.use(({ address }) => Effect.sync(() => announce(address.port))))
 
 const Main = Announce.pipe(
   Layer.provide(Server.layer({ services: [Echo, Greeter], host: "127.0.0.1", port: 0 })),
