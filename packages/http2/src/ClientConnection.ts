@@ -123,17 +123,18 @@ export class ClientConnection extends Connection {
   }
 
   /** @internal */
-  onHeaderBlock(id: number, headers: Headers, endStream: boolean): void {
+  onHeaderBlock(id: number, headers: Headers, endStream: boolean): boolean {
     const stream = this.streams.get(id)
     if (stream === undefined) {
       if (this.isIdle(id)) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on an idle stream")
       this.onFrameAfterEnd(id, true)
+      return false
     } else if ((stream.state & State.REMOTE_END) !== 0) {
       this.streamError(stream, ErrorCode.STREAM_CLOSED)
     } else if ((headers.flags & TOO_LARGE) !== 0) {
       this.streamError(stream, ErrorCode.ENHANCE_YOUR_CALM)
     } else if ((stream.state & State.HEAD_RECEIVED) === 0) {
-      this.onHead(stream, headers, endStream)
+      return this.onHead(stream, headers, endStream)
     } else if (!endStream || (headers.flags & TRAILERS) === 0 || stream.expected > 0) {
       this.streamError(stream, ErrorCode.PROTOCOL_ERROR)
     } else {
@@ -141,16 +142,18 @@ export class ClientConnection extends Connection {
       stream.listener.onTrailers(headers)
       this.onRemoteEnd(stream)
     }
+    return true
   }
 
   /** @internal */
   onGoAway(lastId: number, code: number, debug: string): void {
     this.closing = true
     this.goAwayCode = code
+    // first: with its last stream the connection ends
+    if (code !== ErrorCode.NO_ERROR) this.note(new ConnectionError(code, debug, true))
     for (const stream of this.streams.all()) {
       if (stream.id > lastId && !stream.closed) this.abort(stream, ErrorCode.REFUSED_STREAM, false)
     }
-    if (code !== ErrorCode.NO_ERROR) this.note(new ConnectionError(code, debug, true))
     this.options.onGoAway?.(code, lastId, debug)
     this.finishIfIdle()
   }
@@ -195,15 +198,16 @@ export class ClientConnection extends Connection {
     return this.goAwayCode === ErrorCode.NO_ERROR ? ErrorCode.CONNECT_ERROR : this.goAwayCode
   }
 
-  private onHead(stream: Stream, headers: Headers, endStream: boolean): void {
+  /** False for an informational head: a server may send them without end. */
+  private onHead(stream: Stream, headers: Headers, endStream: boolean): boolean {
     const { status } = headers
     if ((headers.flags & RESPONSE) === 0 || (endStream && status < 200)) {
       this.streamError(stream, ErrorCode.PROTOCOL_ERROR)
-      return
+      return true
     }
     if (status < 200) {
       stream.listener.onInformational?.(headers)
-      return
+      return false
     }
     stream.state |= State.HEAD_RECEIVED
     this.hasAnswered = true
@@ -219,6 +223,7 @@ export class ClientConnection extends Connection {
       stream.listener.onHeaders?.(headers, true)
       this.onRemoteEnd(stream)
     }
+    return true
   }
 
   /** Tells who waits that a stream is free. */

@@ -82,6 +82,17 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
     return this.streams.size
   }
 
+  /**
+   * Bytes that the peer makes this connection hold: frames and header blocks that have not come whole, header tables, what it was sent and has not read,
+   * and what it sent and nobody has consumed. Bounded by the limits; worked out when asked for.
+   */
+  get heldBytes(): number {
+    let bytes = this.inbound.heldBytes + this.sender.heldBytes + this.duplex.writableLength
+    for (const chunk of this.inbox) bytes += chunk.length
+    for (const stream of this.streams.all()) bytes += stream.queued + this.receiveWindow - stream.receiveWindow - stream.released
+    return bytes
+  }
+
   /** Goes away without breaking an exchange: announces the end, finishes what is open, then ends the duplex. */
   abstract shutdown(debug?: string): void
 
@@ -124,7 +135,7 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   /** @internal */
   abstract isIdle(id: number): boolean
   /** @internal */
-  abstract onHeaderBlock(id: number, headers: Headers, endStream: boolean): void
+  abstract onHeaderBlock(id: number, headers: Headers, endStream: boolean): boolean
   /** @internal */
   abstract onGoAway(lastId: number, code: number, debug: string): void
   /** @internal */

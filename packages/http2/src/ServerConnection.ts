@@ -84,17 +84,17 @@ export class ServerConnection extends Connection {
   }
 
   /** @internal */
-  onHeaderBlock(id: number, headers: Headers, endStream: boolean): void {
+  onHeaderBlock(id: number, headers: Headers, endStream: boolean): boolean {
     const open = this.streams.get(id)
     if (open !== undefined) {
       this.onTrailers(open, headers, endStream)
-      return
+      return true
     }
     if ((id & 1) === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a client's stream with an even id")
     if (id <= this.lastId) {
       if (this.wasSkipped(id)) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "stream ids must grow")
       this.onFrameAfterEnd(id, true)
-      return
+      return false
     }
     if (id > this.lastId + 2) this.skip(this.lastId + 2, id - 2)
     this.lastId = id
@@ -102,13 +102,14 @@ export class ServerConnection extends Connection {
     if (refusal !== ErrorCode.NO_ERROR) {
       this.writeReset(id, refusal)
       this.resets.add()
-      return
+      return false
     }
     const stream = new Stream(id, this, nobody, this.peer.initialWindowSize, this.receiveWindow, headers.contentLength)
     if (endStream) stream.state = State.REMOTE_END
     this.streams.add(stream)
     this.watchdog.onStreamOpened()
     stream.listener = this.onStream(stream, headers, endStream)
+    return true
   }
 
   /** A client's GOAWAY speaks of streams that we would open: there are none. @internal */

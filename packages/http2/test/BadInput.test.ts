@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ErrorCode } from "../src/ErrorCode.ts"
-import { HeaderBlock } from "../src/HeaderBlock.ts"
 import * as F from "./support/Frames.ts"
 import { Wire } from "./support/Wire.ts"
 
@@ -193,102 +192,5 @@ describe("bad input to a server", () => {
       wire.exchanges.map(({ events }) => events[0]),
       ["headers CONNECT ", "headers OPTIONS * end", "headers GET /a end"]
     )
-  })
-})
-
-describe("abuse", () => {
-  const calm = `GOAWAY 0 \\d+ ${ENHANCE_YOUR_CALM}`
-
-  it("ends after too many cancelled streams", () => {
-    const wire = Wire.server({ maxResets: 10 })
-    wire.open()
-    for (let id = 1; id < 21; id += 2) wire.send(F.headers(id, F.POST), F.reset(id, 8))
-    assert.isFalse(wire.connection.closed)
-    wire.send(F.headers(21, F.POST), F.reset(21, 8))
-    assert.match(F.show(wire.frames()).at(-1)!, new RegExp(calm))
-  })
-
-  it("forgives them over time", () => {
-    const wire = Wire.server({ maxResets: 10, abuseWindow: 1000 })
-    wire.open()
-    for (let id = 1; id < 201; id += 2) {
-      wire.time += 100
-      wire.send(F.headers(id, F.POST), F.reset(id, 8))
-    }
-    assert.isFalse(wire.connection.closed)
-  })
-
-  it("forgives a client that lets work be finished", () => {
-    const wire = Wire.server({ maxResets: 10 })
-    wire.open()
-    for (let id = 1; id < 401; id += 4) {
-      wire.send(F.headers(id, F.POST), F.reset(id, 8), F.headers(id + 2, F.GET, F.END))
-      wire.exchanges.at(-1)?.stream?.respond(HeaderBlock.make([[":status", "200"]]), new Uint8Array(1), undefined)
-    }
-    assert.isFalse(wire.connection.closed)
-  })
-
-  it("ends after too many streams that it had to reset", () => {
-    const wire = Wire.server({ maxResets: 10 })
-    wire.open()
-    for (let id = 1; id < 25; id += 2) wire.send(F.headers(id, F.POST), F.windowUpdate(id, 0))
-    assert.match(F.show(wire.frames()).at(-1)!, new RegExp(calm))
-  })
-
-  for (const [what, frame] of [
-    ["PING", F.ping()],
-    ["SETTINGS", F.settings()],
-    ["WINDOW_UPDATE", F.windowUpdate(0, 1)],
-    ["PRIORITY", F.frame(2, 0, 9, [0, 0, 0, 3, 1])],
-    ["unknown", F.frame(0x42, 0, 0)],
-    ["empty DATA", F.data(1, "")]
-  ] as const) {
-    it(`ends after too many ${what} frames in a row`, () => {
-      const wire = Wire.server({ maxIdleFrames: 50 })
-      wire.open()
-      wire.send(open)
-      for (let i = 0; i < 40; i++) wire.send(frame)
-      wire.send(F.data(1, "something useful"))
-      for (let i = 0; i < 50; i++) wire.send(frame)
-      assert.isFalse(wire.connection.closed)
-      wire.send(frame)
-      assert.match(F.show(wire.frames()).at(-1)!, new RegExp(calm))
-    })
-  }
-
-  it("lets a slow reader open its window as often as it needs, but not byte by byte", () => {
-    for (const [step, closes] of [
-      [512, false],
-      [1, true]
-    ] as const) {
-      const wire = Wire.server({ maxIdleFrames: 50 })
-      wire.open([4, 0])
-      wire.send(whole)
-      wire.exchanges[0]?.stream?.respond(HeaderBlock.make([[":status", "200"]]), new Uint8Array(100_000), undefined)
-      for (let i = 0; i < 150; i++) wire.send(F.windowUpdate(1, step))
-      assert.strictEqual(wire.connection.closed, closes)
-    }
-  })
-
-  it("ends a header block that does not end", () => {
-    for (const options of [{ maxContinuations: 5 }, { maxHeaderListSize: 40 }]) {
-      const wire = Wire.server(options)
-      wire.open()
-      wire.send(F.frame(1, 0, 1, [0x82]))
-      for (let i = 0; i < 6; i++) wire.send(F.frame(9, 0, 1, new Uint8Array(10).fill(0x82)))
-      assert.match(F.show(wire.frames()).at(-1)!, new RegExp(calm))
-    }
-  })
-
-  it("ends a peer that asks and never reads", () => {
-    const wire = Wire.server({ maxQueuedBytes: 1000, maxIdleFrames: 1e6 })
-    wire.open()
-    wire.duplex.open = false
-    wire.send(F.ping())
-    for (let i = 0; i < 50 && !wire.connection.closed; i++) wire.send(F.ping())
-    assert.isFalse(wire.connection.closed)
-    for (let i = 0; i < 50 && !wire.connection.closed; i++) wire.send(F.ping())
-    assert.isTrue(wire.duplex.destroyed)
-    assert.match(wire.closes[0]?.message ?? "", /ENHANCE_YOUR_CALM/)
   })
 })

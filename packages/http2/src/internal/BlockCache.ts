@@ -21,6 +21,9 @@ export class BlockCache {
   /** Hash of the last block that asked for the slot. */
   private readonly candidates = new Int32Array(SLOTS)
   private recent: Entry | undefined = undefined
+  /** The version of the entries; those of another never hold again. */
+  private version = 0
+  private isEmpty = true
   private misses = 0
 
   /** Whether it is worth while to ask for the next block. */
@@ -28,7 +31,15 @@ export class BlockCache {
     return this.misses < PATIENCE || (this.misses++ & 7) === 0
   }
 
+  /** Bytes of the entries, and their strings at most. */
+  get heldBytes(): number {
+    let bytes = 0
+    for (const entry of this.entries) if (entry !== undefined) bytes += entry.bytes.length * 3
+    return bytes
+  }
+
   find(source: Uint8Array, start: number, end: number, version: number): Headers | undefined {
+    if (version !== this.version) this.renew(version)
     const recent = this.recent
     if (recent !== undefined && recent.version === version && same(recent.bytes, source, start, end)) {
       this.misses = 0
@@ -53,6 +64,16 @@ export class BlockCache {
     }
     this.recent = { bytes: Uint8Array.prototype.slice.call(source, start, end), version, headers }
     this.entries[slot] = this.recent
+    this.isEmpty = false
+  }
+
+  /** Lets go of what an older table gave: its strings would otherwise outlive their eviction. */
+  private renew(version: number): void {
+    this.version = version
+    if (this.isEmpty) return
+    this.entries.fill(undefined)
+    this.recent = undefined
+    this.isEmpty = true
   }
 }
 

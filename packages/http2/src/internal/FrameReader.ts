@@ -41,6 +41,11 @@ export class FrameReader {
     return this.held > 0
   }
 
+  /** Bytes kept for a frame that has not come whole. */
+  get heldBytes(): number {
+    return this.partial.length
+  }
+
   /** Ignores everything from now on, also the rest of a chunk being read. */
   stop(): void {
     this.stopped = true
@@ -118,8 +123,10 @@ export class FrameReader {
 
   private hold(source: Uint8Array, at: number, end: number, need: number): number {
     if (this.held === 0) this.hasHeld = true
-    if (this.partial.length < need) {
-      const larger = new Uint8Array(need)
+    const filled = this.held + end - at
+    if (this.partial.length < filled) {
+      // A peer may announce a frame that it never sends: memory follows what has come, doubling.
+      const larger = new Uint8Array(Math.min(need, Math.max(filled, this.partial.length * 2)))
       larger.set(this.partial.subarray(0, this.held))
       this.partial = larger
     }

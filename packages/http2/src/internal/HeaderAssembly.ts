@@ -20,6 +20,10 @@ export class HeaderAssembly {
     this.limits = limits
   }
 
+  get heldBytes(): number {
+    return this.bytes.length
+  }
+
   begin(id: number, endStream: boolean, source: Uint8Array, start: number, end: number): void {
     this.id = id
     this.hasBegun = true

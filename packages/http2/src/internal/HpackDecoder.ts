@@ -19,7 +19,7 @@ const VALUE_IS_BAD = 8
 const STRIDE = 4
 
 /** Longer texts are not shared with table entries: a substring keeps the whole text alive. */
-const MAX_SHARED_TEXT = 4096
+const MAX_SHARED_TEXT = 1024
 
 /** Scratch space of a decoding in progress. Decoding is synchronous and never nested, so all connections share it; it grows with the largest block. */
 const scratch = { instructions: new Int32Array(0), text: Buffer.alloc(0) }
@@ -50,6 +50,11 @@ export class HpackDecoder {
     this.table = new DynamicTable(4096)
     this.list = new HeaderList(maxHeaderListSize)
     this.maxFields = (maxHeaderListSize >>> 5) + 16
+  }
+
+  /** Bytes of the table by the measure of RFC 7541 and of the blocks remembered. */
+  get heldBytes(): number {
+    return this.table.size + this.cache.heldBytes
   }
 
   /** Our SETTINGS_HEADER_TABLE_SIZE has been acknowledged. */

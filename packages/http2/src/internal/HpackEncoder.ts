@@ -44,6 +44,11 @@ export class HpackEncoder {
     if (limit < this.maxSize) this.resize(limit)
   }
 
+  /** Bytes of the dynamic table in use, by the measure of RFC 7541 section 4.1. */
+  get tableSize(): number {
+    return this.size
+  }
+
   /** The peer's SETTINGS_HEADER_TABLE_SIZE. */
   setPeerLimit(size: number): void {
     const next = Math.min(size, this.limit)

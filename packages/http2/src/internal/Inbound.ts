@@ -23,7 +23,8 @@ export interface InboundOwner {
   find(id: number): Stream | undefined
   /** No stream of that id has ever been opened. */
   isIdle(id: number): boolean
-  onHeaderBlock(id: number, headers: Headers, endStream: boolean): void
+  /** Answers whether the block has moved an exchange on; one that has not is a frame without content. */
+  onHeaderBlock(id: number, headers: Headers, endStream: boolean): boolean
   onPeerSettings(initialWindowDelta: number): void
   onSettingsAcknowledged(): void
   onPeerReset(stream: Stream, code: number): void
@@ -70,6 +71,11 @@ export class Inbound implements FrameHandler {
   /** The peer has sent its settings and acknowledged ours. */
   get isSettled(): boolean {
     return this.hasSettings && this.hasAcknowledgement
+  }
+
+  /** Bytes kept of frames and header blocks that have not come whole, and of header lists to which later ones may refer. */
+  get heldBytes(): number {
+    return this.reader.heldBytes + this.assembly.heldBytes + this.decoder.heldBytes
   }
 
   onDataHead(flags: number, id: number, length: number, payload: number): void {
@@ -217,16 +223,19 @@ export class Inbound implements FrameHandler {
       return
     }
     if (end - start > this.owner.limits.maxHeaderListSize) throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "header block too large")
-    this.idleFrames.clear()
-    this.owner.onHeaderBlock(id, this.decoder.decode(source, start, end), endStream)
+    this.onBlock(id, this.decoder.decode(source, start, end), endStream)
+  }
+
+  private onBlock(id: number, headers: Headers, endStream: boolean): void {
+    if (this.owner.onHeaderBlock(id, headers, endStream)) this.idleFrames.clear()
+    else this.countIdle()
   }
 
   private onAssembled(): void {
     const { assembly } = this
     const { id, endStream } = assembly
     const block = assembly.finish()
-    this.idleFrames.clear()
-    this.owner.onHeaderBlock(id, this.decoder.decode(block, 0, block.length), endStream)
+    this.onBlock(id, this.decoder.decode(block, 0, block.length), endStream)
   }
 
   private onReset(id: number, source: Uint8Array, start: number, end: number): void {

@@ -54,6 +54,11 @@ export class Sender {
     this.encoder = new HpackEncoder(limits.encoderTableSize)
   }
 
+  /** Bytes collected for the socket and of the table of the encoder. What streams have queued is theirs. */
+  get heldBytes(): number {
+    return this.output.size + this.encoder.tableSize
+  }
+
   informational(stream: Stream, block: HeaderBlock): void {
     // Ahead of everything else of its stream, and too small to wait for the socket.
     this.writeBlock(stream.id, block, 0)
