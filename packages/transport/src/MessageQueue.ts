@@ -9,10 +9,17 @@ import * as Stream from "effect/Stream"
 
 type Batch<A> = [A, ...Array<A>]
 
+/** What may wait as messages, in bytes. */
+const READ_AHEAD = 65_536
+/** What a message costs besides its bytes, so that empty ones count too. */
+const OVERHEAD = 64
+
 export class MessageQueue<A, E> {
   readonly stream: Stream.Stream<A, E>
   private messages: Array<A> = []
   private bytes = 0
+  /** What the waiting messages take, roughly, in bytes. */
+  private cost = 0
   private ended: Effect.Effect<never, E | Cause.Done> | undefined = undefined
   private waiting: ((pull: Effect.Effect<Batch<A>, E | Cause.Done>) => void) | undefined = undefined
   private closed = false
@@ -22,14 +29,25 @@ export class MessageQueue<A, E> {
     this.stream = Stream.fromPull(Effect.succeed(Effect.suspend(() => this.pull()))) as Stream.Stream<A, E> // Done is the end, not an error
   }
 
+  /** Called when all that waited has been pulled. */
+  onEmptied: (() => void) | undefined = undefined
+
   /** Says where to tell that bytes of the wire have been taken. */
   attach(acknowledge: (bytes: number) => void): void {
     this.acknowledge = acknowledge
     this.flush()
   }
 
-  push(message: A): void {
-    if (this.ended === undefined && !this.closed) this.messages.push(message)
+  /** Enough messages wait: the next ones should stay bytes until these have been pulled. */
+  get isFull(): boolean {
+    return this.cost >= READ_AHEAD
+  }
+
+  /** `bytes`: the size of the message, after decompression. */
+  push(message: A, bytes = 0): void {
+    if (this.ended !== undefined || this.closed) return
+    this.messages.push(message)
+    this.cost += bytes + OVERHEAD
   }
 
   /** Bytes that came in; the messages that they completed were pushed before. */
@@ -49,8 +67,7 @@ export class MessageQueue<A, E> {
   /** Nobody pulls any more; what still comes is acknowledged and dropped. */
   close(): void {
     this.closed = true
-    this.messages = []
-    this.flush()
+    this.empty()
   }
 
   private pull(): Effect.Effect<Batch<A>, E | Cause.Done> {
@@ -65,9 +82,15 @@ export class MessageQueue<A, E> {
   private take(): Effect.Effect<Batch<A>, E | Cause.Done> | undefined {
     if (this.messages.length === 0) return this.ended
     const batch = this.messages as Batch<A> // not empty
-    this.messages = []
-    this.flush()
+    this.empty()
     return Effect.succeed(batch)
+  }
+
+  private empty(): void {
+    this.messages = []
+    this.cost = 0
+    this.flush()
+    this.onEmptied?.()
   }
 
   private flush(): void {

@@ -5,6 +5,7 @@ import type { MutableMetadata } from "@effect-kratos/core/Metadata"
 import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
 import type { Headers } from "@effect-kratos/http2/Headers"
 import type { Stream as H2Stream } from "@effect-kratos/http2/Stream"
+import { ByteBuffer } from "../ByteBuffer.ts"
 import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
 import { aborted } from "../grpc/Client.ts"
 import * as Compression from "../grpc/Compression.ts"
@@ -102,8 +103,7 @@ class UnaryExchange extends Exchange {
   private status = 0
   private contentType = ""
   private trailers: MutableMetadata | undefined = undefined
-  private readonly chunks: Array<Uint8Array> = []
-  private received = 0
+  private readonly body = new ByteBuffer()
 
   onHeaders(headers: Headers, endStream: boolean): void {
     const { header, trailers } = ReplyFields.split(headers.fields)
@@ -116,9 +116,9 @@ class UnaryExchange extends Exchange {
 
   onData(data: Uint8Array, endStream: boolean): void {
     if (this.ended) return
-    this.received += data.length
-    if (this.received > this.receiver.maxMessageBytes) return this.finish(ReplyError.tooLarge(this.receiver.maxMessageBytes), undefined)
-    if (data.length > 0) this.chunks.push(data.slice())
+    if (this.body.length + data.length > this.receiver.maxMessageBytes)
+      return this.finish(ReplyError.tooLarge(this.receiver.maxMessageBytes), undefined)
+    this.body.add(data)
     this.receiver.onBytes(data.length)
     if (endStream) this.complete()
   }
@@ -128,7 +128,7 @@ class UnaryExchange extends Exchange {
   }
 
   private complete(): void {
-    const body = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks)
+    const body = this.body.take()
     if (this.status !== 200) return this.finish(this.error(body), this.trailers)
     if (this.contentType !== "application/proto") return this.finish(ReplyError.wrongType(this.contentType), this.trailers)
     const message = this.decode(body, this.compressed && body.length > 0)

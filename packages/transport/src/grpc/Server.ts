@@ -17,6 +17,7 @@ import type { Reply } from "../Implementation.ts"
 import { type Ended, Incoming, type Operation } from "../Operation.ts"
 import { MessageQueue } from "../MessageQueue.ts"
 import type { Origin } from "../Origin.ts"
+import { ReadAhead } from "../ReadAhead.ts"
 import * as Compression from "./Compression.ts"
 import * as GrpcError from "./GrpcError.ts"
 import * as GrpcMessage from "./Message.ts"
@@ -149,6 +150,7 @@ class Exchange implements StreamListener {
   private readonly call: Incoming
   private reader: GrpcMessage.Reader | undefined = undefined
   private requests: MessageQueue<Message, KratosError.KratosError> | undefined = undefined
+  private ahead: ReadAhead | undefined = undefined
   private message: Message | undefined = undefined
   private started = false
   private headSent = false
@@ -177,8 +179,9 @@ class Exchange implements StreamListener {
   }
 
   onData(data: Uint8Array, endStream: boolean): void {
-    if (this.requests !== undefined) this.onStreamData(data, endStream, this.requests)
-    else this.onUnaryData(data, endStream)
+    if (this.ahead === undefined) return this.onUnaryData(data, endStream)
+    this.ahead.push(data)
+    if (endStream) this.ahead.end(() => this.endRequests())
   }
 
   onTrailers(): void {
@@ -255,28 +258,32 @@ class Exchange implements StreamListener {
   private startStreaming(endStream: boolean): void {
     this.started = true
     this.reader = new GrpcMessage.Reader(this.plan.server.maxMessageBytes, this.plan.encoding)
-    this.requests = new MessageQueue()
-    this.requests.attach((bytes) => this.stream.consumed(bytes))
-    this.call.requests = this.requests.stream
-    if (endStream) this.requests.end(Exit.void)
+    const requests = new MessageQueue<Message, KratosError.KratosError>()
+    const ahead = new ReadAhead(requests, (part) => this.readRequests(part, requests), this.plan.encoding !== undefined)
+    requests.attach((bytes) => this.stream.consumed(bytes))
+    requests.onEmptied = () => ahead.resume()
+    this.requests = requests
+    this.ahead = ahead
+    this.call.requests = requests.stream
+    if (endStream) requests.end(Exit.void)
     this.cancel = this.operation.run(this.call, (exit) => this.end(exit))
   }
 
-  private onStreamData(data: Uint8Array, endStream: boolean, requests: MessageQueue<Message, KratosError.KratosError>): void {
+  private readRequests(part: Uint8Array, requests: MessageQueue<Message, KratosError.KratosError>): boolean {
     let failed: KratosError.KratosError | undefined
     const error =
-      this.reader!.push(data, (bytes, compressed) => {
+      this.reader!.push(part, (bytes, compressed) => {
         const message = failed === undefined ? this.plan.input.decode(bytes) : undefined
         if (compressed && message !== undefined) MessageCompression.received(message)
         if (message === undefined) failed ??= GrpcError.undecodable(this.operation.desc.input.typeName)
-        else requests.push(message)
+        else requests.push(message, bytes.length)
       }) ?? failed
-    requests.received(data.length)
     if (error !== undefined) requests.end(Exit.fail(error))
-    else if (endStream) {
-      if (this.reader!.idle) requests.end(Exit.void)
-      else requests.end(Exit.fail(GrpcError.malformed("the request ended inside a message")))
-    }
+    return error === undefined
+  }
+
+  private endRequests(): void {
+    this.requests!.end(this.reader!.idle ? Exit.void : Exit.fail(GrpcError.malformed("the request ended inside a message")))
   }
 
   // ---- replies

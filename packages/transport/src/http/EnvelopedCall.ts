@@ -14,6 +14,7 @@ import type { Reply } from "../Implementation.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
 import { MessageQueue } from "../MessageQueue.ts"
 import { type Ended, Incoming, type Operation } from "../Operation.ts"
+import { ReadAhead } from "../ReadAhead.ts"
 import { WORTHWHILE } from "./AcceptEncoding.ts"
 import type { HttpExchange } from "./HttpExchange.ts"
 
@@ -69,6 +70,7 @@ class EnvelopedCall {
   private readonly call: Incoming
   private readonly reader: GrpcMessage.Reader
   private readonly requests: MessageQueue<Message, KratosError.KratosError> | undefined
+  private ahead: ReadAhead | undefined = undefined
   private message: Message | undefined = undefined
   private started = false
   private headSent = false
@@ -96,9 +98,13 @@ class EnvelopedCall {
       this.drained?.()
     })
     if (this.options.failure !== undefined) return this.start(this.options.failure)
-    if (this.requests !== undefined) {
-      this.requests.attach((bytes) => this.exchange.consumed(bytes))
-      this.call.requests = this.requests.stream
+    const { requests } = this
+    if (requests !== undefined) {
+      const ahead = new ReadAhead(requests, (part) => this.readRequests(part, requests), this.dialect.requestEncoding !== undefined)
+      requests.attach((bytes) => this.exchange.consumed(bytes))
+      requests.onEmptied = () => ahead.resume()
+      this.ahead = ahead
+      this.call.requests = requests.stream
       this.start(undefined)
     }
     this.exchange.readStream({ onData: (chunk) => this.onData(chunk), onEnd: () => this.onEnd() })
@@ -122,15 +128,16 @@ class EnvelopedCall {
   // ---- requests
 
   private onData(chunk: Uint8Array): void {
-    const { requests } = this
-    const error = this.started && requests === undefined ? undefined : this.read(chunk)
-    if (requests === undefined) {
-      this.exchange.consumed(chunk.length)
-      if (error !== undefined) this.start(error)
-      return
-    }
-    requests.received(chunk.length)
+    if (this.ahead !== undefined) return this.ahead.push(chunk)
+    const error = this.started ? undefined : this.read(chunk)
+    this.exchange.consumed(chunk.length)
+    if (error !== undefined) this.start(error)
+  }
+
+  private readRequests(part: Uint8Array, requests: MessageQueue<Message, KratosError.KratosError>): boolean {
+    const error = this.read(part)
     if (error !== undefined) requests.end(Exit.fail(error))
+    return error === undefined
   }
 
   private read(chunk: Uint8Array): KratosError.KratosError | undefined {
@@ -145,11 +152,16 @@ class EnvelopedCall {
     const message = this.dialect.input.decode(bytes)
     if (message === undefined) return this.dialect.undecodable(this.operation.desc.input.typeName)
     if (this.requests === undefined) this.message = message
-    else this.requests.push(message)
+    else this.requests.push(message, bytes.length)
     return undefined
   }
 
   private onEnd(): void {
+    if (this.ahead === undefined) this.complete()
+    else this.ahead.end(() => this.complete())
+  }
+
+  private complete(): void {
     const error = this.dialect.text?.end() ?? (this.reader.idle ? undefined : GrpcError.malformed("the request ended inside a message"))
     if (this.requests !== undefined) this.requests.end(error === undefined ? Exit.void : Exit.fail(error))
     else if (!this.started) this.start(error ?? this.missing())

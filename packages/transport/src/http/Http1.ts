@@ -3,6 +3,7 @@ import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import * as http from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { ByteBuffer } from "../ByteBuffer.ts"
 import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
 import { type BodyReader, EMPTY, type Handler, type HttpExchange } from "./HttpExchange.ts"
@@ -212,17 +213,15 @@ class Http1Exchange implements NodeExchange {
     const announced = request.headers["content-length"]
     if (announced === undefined && request.headers["transfer-encoding"] === undefined) return done(EMPTY)
     if (announced !== undefined && Number(announced) > maxBytes) return this.tooLarge(maxBytes, done)
-    const chunks: Array<Buffer> = []
-    let received = 0
+    const bytes = new ByteBuffer()
     const onData = (chunk: Buffer) => {
-      received += chunk.length
-      if (received > maxBytes) {
+      if (bytes.length + chunk.length > maxBytes) {
         request.removeListener("data", onData)
         request.removeListener("end", onEnd)
         this.tooLarge(maxBytes, done)
-      } else chunks.push(chunk)
+      } else bytes.add(chunk)
     }
-    const onEnd = () => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+    const onEnd = () => done(bytes.take())
     request.on("data", onData)
     request.once("end", onEnd)
   }

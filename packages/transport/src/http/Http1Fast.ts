@@ -61,6 +61,8 @@ class Connection {
   readonly shared: Shared
   private unread: Buffer | undefined = undefined
   private exchange: Exchange | undefined = undefined
+  /** The head of a request whose body has not come whole, and the length of both: it is not parsed again with each part. */
+  private awaited: { readonly head: Http1Head.Head; readonly length: number } | undefined = undefined
   private processing = false
   /** The client does not read: the next request waits until it does. */
   private blocked = false
@@ -100,17 +102,27 @@ class Connection {
 
   /** Makes the exchange of the request at the front; returns its length, or 0 when it is not whole or the connection has gone to `node:http`. */
   private next(bytes: Buffer): number {
-    const { eligible, maxHeaderBytes } = this.shared.options
-    const end = bytes.indexOf("\r\n\r\n")
-    const head = end < 0 || end > maxHeaderBytes || this.shared.closing ? undefined : Http1Head.parse(bytes.toString("latin1", 0, end))
-    const length = head === undefined ? 0 : end + 4 + head.contentLength
-    if (head === undefined || !eligible(head.method, head.target) || (length > bytes.length && head.contentLength > MAX_BODY_AWAITED)) {
+    const request = this.awaited ?? this.parse(bytes)
+    if (request === undefined) {
       this.handOff(bytes)
       return 0
     }
+    const { head, length } = request
+    this.awaited = length > bytes.length ? request : undefined
     if (length > bytes.length) return 0
-    this.exchange = new Exchange(this, head, head.contentLength === 0 ? EMPTY : bytes.subarray(end + 4, length))
+    this.exchange = new Exchange(this, head, head.contentLength === 0 ? EMPTY : bytes.subarray(length - head.contentLength, length))
     return length
+  }
+
+  /** Undefined: a request for `node:http`. */
+  private parse(bytes: Buffer): { readonly head: Http1Head.Head; readonly length: number } | undefined {
+    const { eligible, maxHeaderBytes } = this.shared.options
+    const end = bytes.indexOf("\r\n\r\n")
+    if (end < 0 || end > maxHeaderBytes || this.shared.closing) return undefined
+    const head = Http1Head.parse(bytes.toString("latin1", 0, end))
+    if (head === undefined || !eligible(head.method, head.target)) return undefined
+    const length = end + 4 + head.contentLength
+    return length > bytes.length && head.contentLength > MAX_BODY_AWAITED ? undefined : { head, length }
   }
 
   private handOff(bytes: Buffer): void {

@@ -4,6 +4,7 @@ import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
 import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
 import type { Headers } from "@effect-kratos/http2/Headers"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
+import { ByteBuffer } from "../ByteBuffer.ts"
 import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
 import { type BodyReader, EMPTY, type HttpExchange } from "./HttpExchange.ts"
@@ -18,7 +19,7 @@ export class Http2Exchange implements HttpExchange, StreamListener {
   origin: Origin
   private readonly stream: H2Stream
   private readonly headers: Headers
-  private chunks: Array<Uint8Array> = []
+  private readonly body = new ByteBuffer()
   private received = 0
   private ended: boolean
   private reading: { readonly maxBytes: number; readonly done: (body: Uint8Array | KratosError) => void } | undefined = undefined
@@ -128,7 +129,7 @@ export class Http2Exchange implements HttpExchange, StreamListener {
   onAbort(): void {
     this.reading = undefined
     this.reader = undefined
-    this.chunks = []
+    this.body.clear()
     // first: what waits for the wire is interrupted there, and sees no failure
     this.aborted?.()
     this.drained?.()
@@ -139,7 +140,7 @@ export class Http2Exchange implements HttpExchange, StreamListener {
     this.received += data.length
     this.ended = endStream
     // A body that nobody reads, or that is over the limit, is dropped as it comes.
-    if (this.reading !== undefined && this.received <= this.reading.maxBytes) this.chunks.push(data.slice())
+    if (this.reading !== undefined && this.received <= this.reading.maxBytes) this.body.add(data)
     this.stream.consumed(data.length)
     this.progress()
   }
@@ -163,11 +164,11 @@ export class Http2Exchange implements HttpExchange, StreamListener {
     if (reading === undefined) return
     if (this.received > reading.maxBytes) {
       this.reading = undefined
-      this.chunks = []
+      this.body.clear()
       reading.done(HttpError.bodyTooLarge(reading.maxBytes))
     } else if (this.ended) {
       this.reading = undefined
-      reading.done(this.chunks.length === 0 ? EMPTY : this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks))
+      reading.done(this.body.take())
     }
   }
 }

@@ -3,6 +3,8 @@
  * `id:`, no `retry:`. What browsers' `EventSource` makes of it is the same (html.spec.whatwg.org, section 9.2).
  */
 
+import { ByteBuffer } from "../ByteBuffer.ts"
+
 export type EventName = "message" | "error"
 
 const LF = 10
@@ -39,11 +41,9 @@ export class EventReader {
   private readonly maxBytes: number
   private readonly onEvent: (name: string, data: Uint8Array) => void
   /** An unfinished line. */
-  private line: Array<Buffer> = []
-  private lineBytes = 0
+  private readonly line = new ByteBuffer()
   private name = ""
-  private data: Array<Buffer> = []
-  private dataBytes = 0
+  private data: ByteBuffer | undefined = undefined
   /** A CR has ended a line; an LF behind it belongs to it. */
   private afterReturn = false
 
@@ -74,15 +74,17 @@ export class EventReader {
     }
     if (start === bytes.length) return true
     // the chunk is the wire's, and may be reused
-    this.line.push(Buffer.from(bytes.subarray(start)))
-    this.lineBytes += bytes.length - start
-    return this.lineBytes <= this.maxBytes + MAX_NAME
+    this.line.add(bytes.subarray(start))
+    return this.line.length <= this.maxBytes + MAX_NAME
   }
 
   private endLine(last: Buffer): boolean {
-    const line = this.line.length === 0 ? last : Buffer.concat([...this.line, last])
-    this.line = []
-    this.lineBytes = 0
+    let line = last
+    if (this.line.length > 0) {
+      this.line.add(last)
+      const whole = this.line.take()
+      line = Buffer.from(whole.buffer, whole.byteOffset, whole.length)
+    }
     if (line.length === 0) this.dispatch()
     else if (!this.field(line)) return false
     return true
@@ -95,9 +97,10 @@ export class EventReader {
     if (line[from] === 32) from++
     if (name === "event") this.name = line.toString("utf8", from).trim()
     else if (name === "data") {
-      this.dataBytes += line.length - from + 1
-      if (this.dataBytes > this.maxBytes + 1) return false
-      this.data.push(Buffer.from(line.subarray(from)))
+      if (this.data === undefined) this.data = new ByteBuffer()
+      else this.data.add(newline)
+      if (this.data.length + line.length - from > this.maxBytes) return false
+      this.data.add(line.subarray(from))
     }
     return true
   }
@@ -105,11 +108,9 @@ export class EventReader {
   private dispatch(): void {
     const { data, name } = this
     this.name = ""
-    this.data = []
-    this.dataBytes = 0
+    this.data = undefined
     // Kratos takes a name without data for an event, browsers do not; neither occurs with what anybody sends
-    if (data.length === 0) return
-    this.onEvent(name, data.length === 1 ? data[0]! : Buffer.concat(data.flatMap((line, i) => (i === 0 ? [line] : [newline, line]))))
+    if (data !== undefined) this.onEvent(name, data.take())
   }
 }
 

@@ -8,6 +8,7 @@ import * as http from "node:http"
 import * as GrpcTimeout from "../grpc/Timeout.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import * as HeaderFields from "../HeaderFields.ts"
+import { ByteBuffer } from "../ByteBuffer.ts"
 import type { Outgoing } from "../Outgoing.ts"
 import * as Timeout from "./Timeout.ts"
 import { type Node, type Nodes, NotConnected } from "./Nodes.ts"
@@ -103,20 +104,16 @@ const attempt = (
 /** The whole body. RESOURCE_EXHAUSTED when it is longer than the limit. */
 export const readBody = ({ body }: Reply, maxBytes: number): Effect.Effect<Uint8Array, KratosError.KratosError> =>
   Effect.callback((resume) => {
-    const chunks: Array<Buffer> = []
-    let received = 0
+    const bytes = new ByteBuffer()
     body.on("data", (chunk: Buffer) => {
-      received += chunk.length
-      if (received > maxBytes) resume(Effect.fail(GrpcError.tooLarge(undefined, maxBytes)))
-      else chunks.push(chunk)
+      if (bytes.length + chunk.length > maxBytes) resume(Effect.fail(GrpcError.tooLarge(undefined, maxBytes)))
+      else bytes.add(chunk)
     })
     let complete = false
     body.once("end", () => (complete = true))
     body.on("error", (error) => resume(Effect.fail(lost(error))))
     // by then the connection is free again, for a request that follows at once
-    body.once("close", () =>
-      resume(complete ? Effect.succeed(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)) : Effect.fail(lost()))
-    )
+    body.once("close", () => resume(complete ? Effect.succeed(bytes.take()) : Effect.fail(lost())))
   })
 
 export const lost = (cause?: unknown): KratosError.KratosError =>

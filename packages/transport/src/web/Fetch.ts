@@ -1,5 +1,6 @@
 /** What the calls of a browser's client share: where to, by which `fetch`, within which limits. */
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
+import { ByteBuffer } from "../ByteBuffer.ts"
 import * as ReplyError from "../connect/ReplyError.ts"
 
 export interface Http {
@@ -18,23 +19,15 @@ export const fields = (response: Response): ReadonlyArray<string> => [...respons
 export const readBody = async (response: Response, maxBytes: number): Promise<Uint8Array | KratosError> => {
   if (response.body === null) return new Uint8Array(0)
   const reader = response.body.getReader()
-  const chunks: Array<Uint8Array> = []
-  let length = 0
+  const body = new ByteBuffer()
   for (;;) {
     const { done, value } = await reader.read()
     if (done) break
-    length += value.length
-    if (length > maxBytes) {
+    if (body.length + value.length > maxBytes) {
       reader.cancel().catch(() => {})
       return ReplyError.tooLarge(maxBytes)
     }
-    chunks.push(value)
+    body.add(value)
   }
-  const body = new Uint8Array(length)
-  let offset = 0
-  for (const chunk of chunks) {
-    body.set(chunk, offset)
-    offset += chunk.length
-  }
-  return body
+  return body.take()
 }
