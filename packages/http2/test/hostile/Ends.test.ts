@@ -154,6 +154,7 @@ describe("peers that vanish", () => {
       else client.openServer()
       const own = client === undefined ? undefined : request(client)
       if (own === undefined) wire.send(F.headers(1, F.POST), F.data(1, new Uint8Array(10_000)))
+      wire.run()
       wire.duplex.emit("end")
       const exchange = own ?? (wire as ReturnType<typeof Wire.server>).exchanges[0]!
       assert.strictEqual(exchange.events.at(-1), `abort ${CONNECT_ERROR} true`)

@@ -78,6 +78,7 @@ export const attack = (wire: Wire<Connection>, { bound, most = 20_000, part, rea
     const bytes = next instanceof Uint8Array ? next : Buffer.concat(next)
     received += bytes.length
     wire.send(bytes)
+    if (!reads) wire.duplex.writableLength = wire.duplex.written.reduce((sum, chunk) => sum + chunk.length, 0)
     after?.(i)
     const held = wire.connection.heldBytes
     if (held > peak) peak = held

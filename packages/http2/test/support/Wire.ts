@@ -19,11 +19,6 @@ class FakeDuplex extends EventEmitter {
   corked = false
   writableLength = 0
 
-  /** What a peer that does not read leaves in the queue. */
-  get writableLength(): number {
-    return this.open ? 0 : this.written.reduce((sum, chunk) => sum + chunk.length, 0)
-  }
-
   write(chunk: Uint8Array): boolean {
     this.written.push(Uint8Array.prototype.slice.call(chunk))
     if (!this.corked) this.writes++
