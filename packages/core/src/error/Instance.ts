@@ -8,6 +8,7 @@
 
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
+import { areDetails, type Detail } from "./Detail.ts"
 
 /**
  * The schema of a field that stays in its process: an encoder leaves it out and a decoder ignores what a peer puts there. A cause may be
@@ -21,6 +22,8 @@ export const localCause = Schema.optionalKey(Schema.Unknown).pipe(
 export interface Props {
   readonly message: string
   readonly metadata?: Readonly<Record<string, string>>
+  /** Messages of the contract that travel with it over gRPC, gRPC-Web and Connect. */
+  readonly details?: ReadonlyArray<Detail>
   /** What led to it, for logs in this process; never on the wire. */
   readonly cause?: unknown
 }
@@ -44,10 +47,13 @@ export const allocate = (target: NewableFunction, props: Props, trace: boolean):
 }
 
 /** The wire's view of an error with what stays at home: its tag, its cause, its trace. For the eyes of whoever debugs the process. */
-export const inspect = (error: Error & { readonly _tag: string; readonly toJSON: () => unknown }): unknown => ({
+export const inspect = (
+  error: Error & { readonly _tag: string; readonly details?: ReadonlyArray<Detail>; readonly toJSON: () => unknown }
+): unknown => ({
   _tag: error._tag,
   // an object, as the classes of this package define it
   ...(error.toJSON() as object),
+  ...(error.details === undefined ? undefined : { details: error.details }),
   ...(error.cause === undefined ? undefined : { cause: error.cause }),
   stack: error.stack
 })
@@ -57,7 +63,8 @@ export const isProps = (props: Props): boolean =>
   typeof props === "object" &&
   props !== null &&
   typeof props.message === "string" &&
-  (props.metadata === undefined || isMetadata(props.metadata))
+  (props.metadata === undefined || isMetadata(props.metadata)) &&
+  (props.details === undefined ? !("details" in props) : areDetails(props.details))
 
 /** True for a record whose values are strings. */
 export const isMetadata = (value: unknown): boolean => {

@@ -1,5 +1,5 @@
 /**
- * The error that every transport can carry: `code` (HTTP semantics), `reason`, `message`, `metadata`.
+ * The error that every transport can carry: `code` (HTTP semantics), `reason`, `message`, `metadata`; and `details` where the wire has a place for them.
  *
  * A contract's own reasons are classes of their own (see `Reason`); `KratosError` is what is left: errors of the framework, of peers
  * that know reasons which we do not, and of anything that was never declared. An undeclared failure or a defect leaves the process as
@@ -9,6 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Schema from "effect/Schema"
+import * as Detail from "./Detail.ts"
 import * as Instance from "./Instance.ts"
 import * as Status from "./Status.ts"
 
@@ -26,6 +27,7 @@ export class KratosError extends Schema.TaggedError<KratosError>("@effect-kratos
   message: Schema.String,
   metadata: Schema.Record(Schema.String, Schema.String),
   grpc: Schema.optionalKey(Schema.Literals([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16])),
+  details: Schema.optionalKey(Schema.Array(Detail.Detail)),
   cause: Instance.localCause
 }) {
   // Schema builds instances through the second parameter, which goes on unchanged: decoding is not affected
@@ -61,10 +63,13 @@ export interface Marked {
   readonly [Status.TypeId]: Status.Status
   readonly message: string
   readonly metadata?: Readonly<Record<string, string>> | undefined
+  readonly details?: ReadonlyArray<Detail.Detail> | undefined
 }
 
 export interface Options {
   readonly metadata?: Readonly<Record<string, string>> | undefined
+  /** Messages of the contract that travel with the error over gRPC, gRPC-Web and Connect; REST has no place for them. */
+  readonly details?: ReadonlyArray<Detail.Detail> | undefined
   readonly grpc?: Status.GrpcCode | undefined
   readonly cause?: unknown
 }
@@ -79,6 +84,7 @@ export const make = (code: number, reason: string, message: string, options?: Op
       message,
       metadata: options?.metadata ?? {},
       ...(options?.grpc === undefined ? undefined : { grpc: options.grpc }),
+      ...(options?.details === undefined ? undefined : { details: options.details }),
       cause: options?.cause
     },
     false
@@ -88,11 +94,16 @@ export const make = (code: number, reason: string, message: string, options?: Op
 export const fromGrpc = (
   code: number,
   message: string,
-  detail?: { readonly reason?: string | undefined; readonly metadata?: Readonly<Record<string, string>> | undefined }
+  detail?: {
+    readonly reason?: string | undefined
+    readonly metadata?: Readonly<Record<string, string>> | undefined
+    readonly details?: ReadonlyArray<Detail.Detail> | undefined
+  }
 ): KratosError => {
   const http = Status.httpFromGrpc(code)
   return make(http, detail?.reason ?? "", message, {
     metadata: detail?.metadata,
+    details: detail?.details,
     grpc: Status.isGrpcCode(code) && Status.grpcFromHttp(http) !== code ? code : undefined
   })
 }
@@ -121,7 +132,12 @@ export const from = (error: unknown): KratosError => {
   if (error instanceof KratosError) return error
   if (isMarked(error)) {
     const status = error[Status.TypeId]
-    return make(status.code, status.reason, error.message, { metadata: error.metadata, grpc: status.grpc, cause: error })
+    return make(status.code, status.reason, error.message, {
+      metadata: error.metadata,
+      details: error.details,
+      grpc: status.grpc,
+      cause: error
+    })
   }
   return make(500, "", "internal error", { cause: error })
 }
@@ -183,13 +199,22 @@ const formatDepth = (error: unknown, depth: number): string => {
 // A cycle of causes, or a chain that somebody built in a loop, must not hold up a call.
 const maxCauses = 16
 
-/** A copy with `metadata` in place of the old. */
+/** A copy with `metadata` in place of the old; a detail that stood for the old goes with it. */
 export const withMetadata = (self: KratosError, metadata: Readonly<Record<string, string>>): KratosError =>
-  make(self.code, self.reason, self.message, { metadata, grpc: self.grpc, cause: self.cause })
+  make(self.code, self.reason, self.message, {
+    metadata,
+    details: Detail.withoutErrorInfo(self.details),
+    grpc: self.grpc,
+    cause: self.cause
+  })
+
+/** A copy with `details` in place of the old. */
+export const withDetails = (self: KratosError, details: ReadonlyArray<Detail.Detail>): KratosError =>
+  make(self.code, self.reason, self.message, { metadata: self.metadata, details, grpc: self.grpc, cause: self.cause })
 
 /** A copy with `cause` in place of the old. */
 export const withCause = (self: KratosError, cause: unknown): KratosError =>
-  make(self.code, self.reason, self.message, { metadata: self.metadata, grpc: self.grpc, cause })
+  make(self.code, self.reason, self.message, { metadata: self.metadata, details: self.details, grpc: self.grpc, cause })
 
 const isProps = (props: Props): boolean =>
   Instance.isProps(props) &&
@@ -206,6 +231,7 @@ const allocate = (target: NewableFunction, props: Props, trace: boolean): Kratos
   self.reason = props.reason
   self.metadata = props.metadata ?? {}
   if (props.grpc !== undefined) self.grpc = props.grpc
+  if (props.details !== undefined) self.details = props.details
   return self
 }
 

@@ -8,6 +8,7 @@
 import type * as Cause from "effect/Cause"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Schema from "effect/Schema"
+import { Detail } from "./Detail.ts"
 import * as Instance from "./Instance.ts"
 import * as Status from "./Status.ts"
 
@@ -24,6 +25,7 @@ export interface ReasonClass<out Self = unknown> {
 const fields = {
   message: Schema.String,
   metadata: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  details: Schema.optionalKey(Schema.Array(Detail)),
   cause: Instance.localCause
 }
 
@@ -64,6 +66,7 @@ export const make =
           // Tag is still open here, so that TypeScript cannot see that it is the type of `_tag`
           ;(self as { _tag: string })._tag = tag
           if (props.metadata !== undefined) self.metadata = props.metadata
+          if (props.details !== undefined) self.details = props.details
           return self
         }
         super(props, options)

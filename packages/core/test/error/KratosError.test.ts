@@ -122,6 +122,28 @@ describe("KratosError", () => {
     assert.deepStrictEqual([error.metadata, error.cause], [full.metadata, secret])
   })
 
+  it("keeps details in copies and on its way through Schema; the body of Kratos has none", () => {
+    const details = [{ type: "x.v1.A", value: Uint8Array.of(1, 2) }]
+    const info = { type: "google.rpc.ErrorInfo", value: new Uint8Array(0) }
+    const error = KratosError.make(404, "R", "m", { details })
+    assert.deepStrictEqual(error.details, details)
+    assert.deepStrictEqual(new KratosError.KratosError({ ...full, details }).details, details)
+    assert.deepStrictEqual(KratosError.fromGrpc(5, "m", { details }).details, details)
+    assert.deepStrictEqual(KratosError.withCause(error, "why").details, details)
+    assert.deepStrictEqual(KratosError.withMetadata(error, { a: "b" }).details, details)
+    // one that stood for the metadata goes with it
+    assert.deepStrictEqual(KratosError.withMetadata(KratosError.withDetails(error, [info, ...details]), {}).details, details)
+    assert.notProperty(KratosError.withMetadata(KratosError.withDetails(error, [info]), {}), "details")
+    assert.deepStrictEqual(KratosError.withDetails(error, [info]).details, [info])
+    const json = Schema.toCodecJson(KratosError.KratosError)
+    assert.deepStrictEqual(Schema.decodeSync(json)(JSON.parse(JSON.stringify(Schema.encodeSync(json)(error)))).details, details)
+    assert.notInclude(JSON.stringify(error), "details")
+    assert.include(inspect(error), "x.v1.A")
+    assert.notProperty(KratosError.make(404, "R", "m"), "details")
+    // @ts-expect-error: bytes are bytes
+    refuses("value", () => new KratosError.KratosError({ ...full, details: [{ type: "x.v1.A", value: "text" }] }))
+  })
+
   it("compares by code and reason, along the causes", () => {
     const target = { code: 404, reason: "USER_NOT_FOUND" }
     const error = new KratosError.KratosError({ ...full, cause: secret })

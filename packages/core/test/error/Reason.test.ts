@@ -34,6 +34,9 @@ describe("Reason", () => {
     const rich = new UserNotFound({ message: "m", metadata: { a: "b" }, cause: "secret" })
     assert.deepStrictEqual(Schema.encodeSync(UserNotFound)(rich), { _tag: "UserNotFound", message: "m", metadata: { a: "b" } })
     assert.strictEqual(rich.cause, "secret")
+    const details = [{ type: "x.v1.A", value: Uint8Array.of(1, 2) }]
+    assert.deepStrictEqual(new UserNotFound({ message: "m", details }).details, details)
+    assert.deepStrictEqual(KratosError.from(new UserNotFound({ message: "m", details })).details, details)
     assert.notInclude(JSON.stringify(rich), "secret")
   })
 

@@ -1,18 +1,22 @@
 /**
- * Errors on the wire of gRPC: `grpc-status`, `grpc-message` and, when there is a reason or metadata, `grpc-status-details-bin` with a
- * `google.rpc.Status` that holds one `google.rpc.ErrorInfo` (no domain), as Kratos writes it.
+ * Errors on the wire of gRPC: `grpc-status`, `grpc-message` and, when there is a reason, metadata or a detail, `grpc-status-details-bin` with a
+ * `google.rpc.Status` that holds one `google.rpc.ErrorInfo` (no domain) for the first two, as Kratos writes it, and the details behind it.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
-import { anyIs, anyPack, anyUnpack } from "@bufbuild/protobuf/wkt"
+import { AnySchema } from "@bufbuild/protobuf/wkt"
+import type { Detail } from "@effect-kratos/core/error/Detail"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { ReasonClass } from "@effect-kratos/core/error/Reason"
 import * as Status from "@effect-kratos/core/error/Status"
 import * as Metadata from "@effect-kratos/core/Metadata"
-import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts"
+import * as ErrorDetails from "../ErrorDetails.ts"
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts"
 
 /** Longest `grpc-message` that we write, in UTF-16 units: trailers must fit the peer's header limit. */
 const MAX_MESSAGE = 4096
+
+/** Most bytes of details that we write into trailers, for the same reason. Those that do not fit are left out, from the first on that does not. */
+const MAX_DETAILS = 32_768
 
 /** The status fields of the trailers for an error. A code of 200 cannot carry an error and leaves as UNKNOWN. */
 export const toFields = (error: KratosError.KratosError): Array<readonly [string, string]> => {
@@ -21,12 +25,22 @@ export const toFields = (error: KratosError.KratosError): Array<readonly [string
   const message = error.message.slice(0, MAX_MESSAGE)
   const fields: Array<readonly [string, string]> = [["grpc-status", String(code)]]
   if (message !== "") fields.push(["grpc-message", encodeMessage(message)])
-  if (error.reason !== "" || Object.keys(error.metadata).length > 0) {
-    const info = create(ErrorInfoSchema, { reason: error.reason, metadata: error.metadata })
-    const status = create(StatusSchema, { code, message, details: [anyPack(ErrorInfoSchema, info)] })
+  const details = fitting(ErrorDetails.toWire(error))
+  if (details.length > 0) {
+    const status = create(StatusSchema, {
+      code,
+      message,
+      details: details.map(({ type, value }) => create(AnySchema, { typeUrl: ErrorDetails.urlOf(type), value }))
+    })
     fields.push(["grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, status)).toString("base64").replace(/=+$/, "")])
   }
   return fields
+}
+
+const fitting = (details: ReadonlyArray<Detail>): ReadonlyArray<Detail> => {
+  let left = MAX_DETAILS
+  const over = details.findIndex(({ type, value }) => (left -= type.length + value.length) < 0)
+  return over < 0 ? details : details.slice(0, over)
 }
 
 /** The error of a reply's trailers; undefined when they say OK. Broken details cost only the details. */
@@ -36,19 +50,17 @@ export const fromMetadata = (trailers: Metadata.Metadata): KratosError.KratosErr
   const number = text === undefined || !/^\d{1,5}$/.test(text) ? Status.Grpc.UNKNOWN : Number(text)
   const grpc = Status.isGrpcCode(number) ? number : Status.Grpc.UNKNOWN
   const message = text === undefined ? "the reply has no grpc-status" : decodeMessage(trailers.get("grpc-message")?.[0] ?? "")
-  const info = errorInfo(trailers)
-  return KratosError.make(Status.httpFromGrpc(grpc), info?.reason ?? "", message, { metadata: info?.metadata, grpc })
+  const { details, metadata, reason } = ErrorDetails.fromWire(detailsOf(trailers), grpc)
+  return KratosError.make(Status.httpFromGrpc(grpc), reason, message, { metadata, details, grpc })
 }
 
-const errorInfo = (trailers: Metadata.Metadata): { readonly reason: string; readonly metadata: Record<string, string> } | undefined => {
+const detailsOf = (trailers: Metadata.Metadata): ReadonlyArray<Detail> => {
   const bytes = Metadata.getBinary(trailers, "grpc-status-details-bin")
-  if (bytes._tag === "None") return undefined
+  if (bytes._tag === "None") return []
   try {
-    const status = fromBinary(StatusSchema, bytes.value)
-    const detail = status.details.find((any) => anyIs(any, ErrorInfoSchema))
-    return detail === undefined ? undefined : anyUnpack(detail, ErrorInfoSchema)
+    return fromBinary(StatusSchema, bytes.value).details.map(({ typeUrl, value }) => ({ type: ErrorDetails.ofUrl(typeUrl), value }))
   } catch {
-    return undefined
+    return []
   }
 }
 
@@ -60,7 +72,11 @@ export const typed = (error: KratosError.KratosError, classes: ReadonlyArray<Rea
   for (const Class of classes) {
     if (Class.reason !== error.reason) continue
     if (Class.code !== error.code && Status.httpFromGrpc(Status.grpcFromHttp(Class.code)) !== error.code) continue
-    return new Class({ message: error.message, ...(Object.keys(error.metadata).length > 0 ? { metadata: error.metadata } : undefined) })
+    return new Class({
+      message: error.message,
+      ...(Object.keys(error.metadata).length > 0 ? { metadata: error.metadata } : undefined),
+      ...(error.details === undefined ? undefined : { details: error.details })
+    })
   }
   return error
 }
