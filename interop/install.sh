@@ -45,6 +45,7 @@ if command -v go >/dev/null 2>&1; then
     [ -x "$cache/go/$1" ] || GOBIN="$cache/go" go install "$2" || echo "no $1; what needs it will be skipped" >&2
   }
   tool grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+  tool connectconformance connectrpc.com/conformance/cmd/connectconformance@v1.0.5
   tool h2spec github.com/summerwind/h2spec/cmd/h2spec@af83a65 # its tags do not install
 else
   echo "no go (1.26 or newer); what needs it will be skipped" >&2
