@@ -27,10 +27,8 @@ const UNSETTLED_STREAMS = 100
 /** The client's end of a connection. */
 export class ClientConnection extends Connection {
   readonly isClient = true
-  /** Chunks read: a peer whose number grows is alive. */
-  reads = 0
-  /** The server has answered a request. */
-  hasAnswered = false
+  /** The server has answered a request, or broken one off that it may have acted on. */
+  wasUsed = false
   private readonly options: ClientOptions
   private nextId = 1
   private isSettled = false
@@ -62,6 +60,11 @@ export class ClientConnection extends Connection {
   /** The server's settings have come. */
   get settled(): boolean {
     return this.isSettled
+  }
+
+  /** Streams opened so far. */
+  get openedStreams(): number {
+    return (this.nextId - 1) / 2
   }
 
   /** `request` would open a stream. */
@@ -185,9 +188,9 @@ export class ClientConnection extends Connection {
     return 0
   }
 
-  protected override readChunk(chunk: Uint8Array): void {
-    this.reads++
-    super.readChunk(chunk)
+  protected override abort(stream: Stream, code: number, processed: boolean): void {
+    if (processed) this.wasUsed = true
+    super.abort(stream, code, processed)
   }
 
   protected override isUnsent(stream: Stream, discards: boolean): boolean {
@@ -210,7 +213,7 @@ export class ClientConnection extends Connection {
       return false
     }
     stream.state |= State.HEAD_RECEIVED
-    this.hasAnswered = true
+    this.wasUsed = true
     // The content-length of these says what a GET would have got, RFC 9110 section 8.6.
     const hasBody = (stream.state & State.NO_BODY) === 0 && status !== 204 && status !== 304
     stream.expected = hasBody ? headers.contentLength : headers.contentLength < 0 ? -1 : 0

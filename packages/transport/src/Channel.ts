@@ -1,166 +1,252 @@
 /**
- * The client path to one target: its nodes and their connections. A call takes the connection of the next node in turn; a node that cannot be
- * reached is passed over for the others. Connections are made when a call needs them and shared by all calls to a node.
+ * The client path to one target: its nodes and their connections. Calls take the nodes in turn, past those that cannot take them; calls that find no
+ * connection with room wait in one queue, in the order in which they came. All of it is plain state, looked at by `dispatch` whenever something has changed.
  */
-import * as KratosError from "@effect-kratos/core/error/KratosError"
-import * as ClientConnection from "@effect-kratos/http2/ClientConnection"
-import type { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
-import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
-import * as Deferred from "effect/Deferred"
+import type * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { Socket } from "node:net"
-import type { DeadlineTimers } from "./DeadlineTimers.ts"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { CallQueue, Waiter } from "./channel/CallQueue.ts"
+import * as ConnectionOptions from "./channel/ConnectionOptions.ts"
+import type { NodeState, State } from "./channel/Connectivity.ts"
+import { Node, type Owner } from "./channel/Node.ts"
+import type { Connection, PooledConnection } from "./channel/PooledConnection.ts"
+import type { DeadlineTimers, Timer } from "./DeadlineTimers.ts"
 import * as GrpcError from "./grpc/GrpcError.ts"
-import { type Address, type ConnectOptions, Network, type NetworkShape, text } from "./Network.ts"
+import { type ConnectOptions, Network } from "./Network.ts"
 import * as Resolver from "./Resolver.ts"
+
+export type { Connection }
 
 export interface Channel {
   readonly target: string
   readonly timers: DeadlineTimers
-  /** A usable connection when there is one that needs no waiting. */
+  /** A connection that takes a call now and is due, unless calls wait already. Allocates nothing. */
   readonly ready: () => Connection | undefined
-  /** A usable connection: waits for the first list of nodes and connects if it must. Fails with 503 when no node can be reached. */
-  readonly connection: Effect.Effect<Connection, KratosError.KratosError>
+  /**
+   * A connection that takes a call now: waits for the first list of nodes, connects if it must, and for a free stream. Fails with 503 when no node can be
+   * reached or too many calls wait.
+   */
+  readonly connection: (wait: Wait) => Effect.Effect<Connection, KratosError.KratosError>
+  /** The nodes as they are, changed with every change of one. */
+  readonly connectivity: SubscriptionRef.SubscriptionRef<ReadonlyArray<NodeState>>
 }
 
-type Tls = ConnectOptions["tls"]
-
-/** One connection as calls see it. */
-export interface Connection {
-  readonly address: string
-  readonly authority: string
-  readonly scheme: "http" | "https"
-  readonly usable: () => boolean
-  /** Opens a stream; undefined when the connection takes no more at present. */
-  readonly request: (block: HeaderBlock, listener: StreamListener, body: Uint8Array | undefined, endStream: boolean) => H2Stream | undefined
-  /** Completes when it is worth trying `request` again, on this connection or another. */
-  readonly available: Effect.Effect<void>
+/** How a call waits. */
+export interface Wait {
+  /** Milliseconds since the epoch. */
+  readonly deadline: number | undefined
+  readonly expired: () => KratosError.KratosError
+  /** Waits on when no node can be reached, until one can. */
+  readonly waitForReady: boolean
+  /** It had a connection already and lost its place: goes before those that come after it. */
+  readonly again: boolean
 }
 
 export const make = Effect.fnUntraced(function* (
   target: string,
   nodes: Resolver.Nodes,
   timers: DeadlineTimers,
-  tls?: Tls
+  tls?: ConnectOptions["tls"]
 ): Effect.fn.Return<Channel, never, Scope.Scope> {
-  const network = yield* Network
+  const options = ConnectionOptions.resolve(yield* ConnectionOptions.Current)
+  const random = yield* Random.Random
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const connectivity = yield* SubscriptionRef.make<ReadonlyArray<NodeState>>([])
+  const queue = new CallQueue()
+  const open = new Set<PooledConnection>()
+  const empty = yield* Latch.make(true)
+  let turn = 0
+  let closed = false
+  let dispatching = false
+  let again = false
+  /** For the end of the earliest back-off, while calls wait. */
+  let alarm: { readonly at: number; readonly timer: Timer } | undefined
+  let soon: NodeJS.Immediate | undefined
+
+  const pick = (): PooledConnection | undefined => {
+    const list = followed.list()
+    const { length } = list
+    if (turn >= length) turn = 0
+    for (let i = 0; i < length; i++) {
+      const at = turn + i < length ? turn + i : turn + i - length
+      const node = list[at]!
+      const connection = node.ready()
+      if (connection !== undefined) {
+        turn = at + 1
+        return connection
+      }
+      node.wake()
+    }
+    return undefined
+  }
+
+  const dispatch = (): void => {
+    // A call that goes on may end at once, and another one come.
+    if (dispatching) {
+      again = true
+      return
+    }
+    dispatching = true
+    do {
+      again = false
+      while (queue.size > 0) {
+        const connection = pick()
+        if (connection === undefined) {
+          starve()
+          break
+        }
+        const { openedStreams } = connection.engine
+        queue.shift()!.onConnection(connection)
+        if (connection.engine.openedStreams === openedStreams) {
+          // It has not opened its stream yet, or never will: the next one must not take its place.
+          soon ??= setImmediate(later)
+          break
+        }
+      }
+    } while (again)
+    dispatching = false
+    if (alarm !== undefined && queue.size === 0) disarm()
+  }
+  const later = (): void => {
+    soon = undefined
+    dispatch()
+  }
+
+  /** Calls wait, and no connection has room. */
+  const starve = (): void => {
+    const failure = followed.failure() ?? (closed ? GrpcError.unavailable("the channels are closed") : undefined)
+    if (failure !== undefined) return reject(queue.takeAll(false), failure)
+    if (!followed.isResolved()) return
+    const list = followed.list()
+    let error: KratosError.KratosError | undefined = list.length === 0 ? Resolver.noNode(target) : undefined
+    let hope = false
+    let retryAt = Number.POSITIVE_INFINITY
+    let dials = 0
+    for (const node of list) if (node.isDialling) dials++
+    for (const node of list) {
+      if (node.isConnected) {
+        node.awaitRoom()
+        // a connection more for so many calls as one takes by common limits
+        if (dials * 100 < queue.size && node.grow()) dials++
+      }
+      if (node.isConnected || node.isDialling) hope = true
+      else retryAt = Math.min(retryAt, node.retryAt)
+      error = node.error ?? error
+    }
+    if (!hope) reject(queue.takeAll(true), error ?? Resolver.noNode(target))
+    if (queue.size > 0 && retryAt < Number.POSITIVE_INFINITY) arm(retryAt)
+  }
+
+  const reject = (waiters: ReadonlyArray<Waiter>, error: KratosError.KratosError): void => {
+    for (const waiter of waiters) waiter.onFailure(error)
+  }
+  const arm = (at: number): void => {
+    if (alarm !== undefined && alarm.at <= at) return
+    disarm()
+    alarm = {
+      at,
+      timer: timers.add(at, () => {
+        alarm = undefined
+        dispatch()
+      })
+    }
+  }
+  const disarm = (): void => {
+    if (alarm !== undefined) timers.remove(alarm.timer)
+    alarm = undefined
+  }
+
+  const publish = (): void => void fork(SubscriptionRef.set(connectivity, closed ? [] : followed.list().map((node) => node.snapshot)))
+
+  const owner: Owner = {
+    network: yield* Network,
+    timers,
+    options,
+    tls,
+    random: () => random.nextDoubleUnsafe(),
+    fork,
+    dispatch,
+    onState: (node, previous) => {
+      log(node, previous)
+      publish()
+    },
+    open,
+    onOpen: () => empty.closeUnsafe(),
+    onClosed: () => void (open.size === 0 && empty.openUnsafe())
+  }
+  /** Nodes that could not be reached, so that the log says it once. */
+  const failing = new Set<string>()
+  const log = (node: Node, previous: State): void => {
+    const { address, error, state } = node
+    if (state === "transientFailure") {
+      const text = `${address} of ${target} cannot be reached`
+      fork(failing.has(address) ? Effect.logDebug(text, error) : Effect.logWarning(text, error))
+      failing.add(address)
+    } else if (state === "ready") {
+      failing.delete(address)
+      fork(Effect.logDebug(`connected to ${address} of ${target}`))
+    } else if (previous === "ready") fork(Effect.logDebug(`no connection to ${address} of ${target} any more`))
+  }
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      // The nodes are retired by now; what is left finishes its calls.
+      closed = true
+      dispatch()
+      clearImmediate(soon)
+      yield* empty.await.pipe(
+        Effect.timeoutOrElse({
+          duration: options.drainTimeout,
+          orElse: () => Effect.logWarning(`closing ${open.size} connections to ${target} whose calls did not end within the drain timeout`)
+        })
+      )
+      for (const { engine } of open) engine.destroy()
+      yield* empty.await
+      disarm()
+    })
+  )
   const followed = yield* Resolver.follow(
     target,
     nodes,
-    (address) => new Node(address, tls, network),
-    (node) => node.retire()
-  )
-
-  const connection: Channel["connection"] = Effect.gen(function* () {
-    let last: KratosError.KratosError | undefined
-    for (const node of yield* followed.all) {
-      const exit = yield* Effect.exit(node.acquire)
-      if (Exit.isSuccess(exit)) return exit.value
-      last = KratosError.fromCause(exit.cause)
+    (address) => new Node(address, owner),
+    (node) => node.retire(),
+    () => {
+      publish()
+      dispatch()
     }
-    return yield* Effect.fail(last!) // there was at least one node
-  })
-
-  return {
-    target,
-    timers,
-    ready: () => {
-      const current = followed.next()?.current
-      if (current?.usable() !== true) return undefined
-      followed.advance()
-      return current
-    },
-    connection
-  }
-})
-
-/** A node and its connection, if it has one. */
-class Node {
-  readonly address: string
-  current: Connection | undefined = undefined
-  private connecting: Deferred.Deferred<Connection, KratosError.KratosError> | undefined = undefined
-  private engine: ClientConnection.ClientConnection | undefined = undefined
-  private retired = false
-  private readonly to: ConnectOptions
-  private readonly network: NetworkShape
-
-  constructor(to: Address, tls: Tls, network: NetworkShape) {
-    this.address = text(to)
-    this.to = { ...to, tls }
-    this.network = network
-  }
-
-  /** The connection; calls that come while it is being made wait for the same one. */
-  readonly acquire: Effect.Effect<Connection, KratosError.KratosError> = Effect.suspend(() => {
-    if (this.current?.usable() === true) return Effect.succeed(this.current)
-    if (this.connecting !== undefined) return Deferred.await(this.connecting)
-    const deferred = Deferred.makeUnsafe<Connection, KratosError.KratosError>()
-    this.connecting = deferred
-    // In a fiber of its own, so that the call that happens to be first can be cancelled without the others.
-    return Effect.andThen(
-      Effect.forkDetach(
-        Effect.onExit(this.connect, (exit) =>
-          Effect.suspend(() => {
-            this.connecting = undefined
-            return Deferred.done(deferred, exit)
-          })
-        )
-      ),
-      Deferred.await(deferred)
-    )
-  })
-
-  private readonly connect: Effect.Effect<Connection, KratosError.KratosError> = Effect.suspend(() =>
-    this.network.connect(this.to).pipe(
-      Effect.timeoutOrElse({
-        duration: "20 seconds",
-        orElse: () => Effect.fail(GrpcError.unavailable(`connecting to ${this.address} took more than 20 seconds`))
-      }),
-      Effect.mapError((error) => (error instanceof KratosError.KratosError ? error : GrpcError.unavailable(error.message, error))),
-      Effect.map((duplex) => {
-        const waiting = new Set<() => void>()
-        const wake = (): void => {
-          // A call that is resumed tries at once; if it waits again, it was one too many, and the rest need not try.
-          for (const resume of waiting) {
-            const before = waiting.size
-            waiting.delete(resume)
-            resume()
-            if (waiting.size >= before) break
-          }
-        }
-        const engine = ClientConnection.make(duplex, {
-          recycle: duplex instanceof Socket,
-          onAvailable: wake,
-          onClose: wake,
-          onGoAway: wake
-        })
-        this.engine = engine
-        const usable = () => !engine.closed && !engine.closing
-        this.current = {
-          address: this.address,
-          // a path is no authority
-          authority: this.to.path === undefined ? this.address : "localhost",
-          scheme: this.to.tls === undefined ? "http" : "https",
-          usable,
-          request: (block, listener, body, endStream) => engine.request(block, listener, body, endStream),
-          available: Effect.callback((resume) => {
-            if (!usable()) return resume(Effect.void)
-            const wait = () => resume(Effect.void)
-            waiting.add(wait)
-            return Effect.sync(() => waiting.delete(wait))
-          })
-        }
-        if (this.retired) this.retire()
-        return this.current
-      })
-    )
   )
 
-  /** Ends the connection once its calls have ended; the node is not used again. */
-  retire(): void {
-    this.retired = true
-    this.engine?.shutdown()
-  }
-}
+  const connection = ({ again, deadline, expired, waitForReady }: Wait): Effect.Effect<Connection, KratosError.KratosError> =>
+    Effect.callback((resume) => {
+      if (closed) return resume(Effect.fail(GrpcError.unavailable("the channels are closed")))
+      if (queue.size >= options.maxQueuedCalls && !again) {
+        return resume(Effect.fail(GrpcError.queueFull(target, options.maxQueuedCalls)))
+      }
+      let timer: Timer | undefined
+      const leave = (): void => {
+        queue.remove(waiter)
+        if (timer !== undefined) timers.remove(timer)
+      }
+      const waiter = new Waiter(
+        waitForReady,
+        (connection) => {
+          leave()
+          resume(Effect.succeed(connection))
+        },
+        (error) => {
+          leave()
+          resume(Effect.fail(error))
+        }
+      )
+      if (again) queue.unshift(waiter)
+      else queue.push(waiter)
+      if (deadline !== undefined) timer = timers.add(deadline, () => waiter.onFailure(expired()))
+      dispatch()
+      return Effect.sync(leave)
+    })
+
+  return { target, timers, ready: () => (queue.size > 0 ? undefined : pick()), connection, connectivity }
+})

@@ -1,5 +1,5 @@
 /**
- * The client's connections, shared by all clients of a program: one channel a target, one connection a node. Nodes come from the target
+ * The client's connections, shared by all clients of a program: one channel a target. Nodes come from the target
  * itself or from `Discovery`, whose changes are followed as long as the layer lives.
  */
 import type { DescService } from "@bufbuild/protobuf"
@@ -11,7 +11,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Channel from "./Channel.ts"
+import * as ConnectionOptions from "./channel/ConnectionOptions.ts"
+import type { NodeState } from "./channel/Connectivity.ts"
 import * as Client from "./Client.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
 import type { Errors } from "./Errors.ts"
@@ -28,6 +31,8 @@ export class Channels extends Context.Service<
      * give a channel whose calls fail.
      */
     readonly get: (target: string, tls?: Tls.ClientOptions) => Effect.Effect<Channel.Channel>
+    /** What is known of the nodes of a target, now and after every change; as `get`, of the connections that its clients share. For health checks. */
+    readonly connectivity: (target: string, tls?: Tls.ClientOptions) => Stream.Stream<ReadonlyArray<NodeState>>
     /** The nodes of a target that speak HTTP in clear text, as they change: for clients that make connections of their own. */
     readonly nodes: (target: string) => Resolver.Nodes
     /**
@@ -62,6 +67,9 @@ export const layerTo = (address: Address): Layer.Layer<Channels> =>
     make(() => Resolver.fixed([address]))
   )
 
+/** How the channels that are built with it make and keep their connections: `Channels.layer.pipe(Layer.provide(Channels.options({ … })))`. */
+export const options = (options: ConnectionOptions.Options): Layer.Layer<never> => Layer.succeed(ConnectionOptions.Current, options)
+
 /** What endpoints of a registry a protocol goes to. */
 type Schemes = readonly [plain: Scheme, secure: Scheme]
 const GRPC: Schemes = ["grpc", "grpcs"]
@@ -73,7 +81,9 @@ type Resolve = (target: Target.Target, scheme: Scheme) => Resolver.Nodes
 type Open<A> = (target: string, nodes: Resolver.Nodes, tls: ConnectOptions["tls"]) => Effect.Effect<A, never, Scope.Scope>
 
 const make = Effect.fnUntraced(function* (resolve: Resolve) {
-  const scope = yield* Effect.scope
+  // they drain at the same time
+  const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
+  const connectionOptions = yield* ConnectionOptions.Current
   const network = yield* Network
   const timers = yield* DeadlineTimers.make
 
@@ -99,6 +109,7 @@ const make = Effect.fnUntraced(function* (resolve: Resolve) {
           Scope.provide(scope),
           // that of these channels, wherever the client is built that asks first
           Effect.provideService(Network, network),
+          Effect.provideService(ConnectionOptions.Current, connectionOptions),
           Effect.tap((made) => Effect.sync(() => known.set(tls, (known.get(tls) ?? new Map<string, A>()).set(target, made))))
         )
       })
@@ -111,6 +122,7 @@ const make = Effect.fnUntraced(function* (resolve: Resolve) {
   )
   return Channels.of({
     get,
+    connectivity: (target, tls) => Stream.unwrap(Effect.map(get(target, tls), ({ connectivity }) => SubscriptionRef.changes(connectivity))),
     nodes: (target) => resolve(Target.parse(target), "http"),
     client: (descriptor, errors, target, options) =>
       options?.protocol === "rest"

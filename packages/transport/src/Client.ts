@@ -28,6 +28,11 @@ export interface Options<R = never> {
   readonly protocol?: "grpc" | "connect" | "rest" | undefined
   /** How REST writes messages: as servers of Kratos v3 or v2 read them, or as both do, in binary. Ours read all. Default `v3`. */
   readonly dialect?: Dialect | undefined
+  /**
+   * Calls wait when no node can be reached, until one can or their deadline passes. Default false: they fail with the error of the last attempt. Not over
+   * REST.
+   */
+  readonly waitForReady?: boolean | undefined
   /** Speaks TLS; `discovery:///` then takes the instances' secure endpoints. Give the same object to clients that shall share connections. */
   readonly tls?: Tls.ClientOptions | undefined
 }
@@ -53,5 +58,6 @@ const wire = <R>(desc: DescMethod, classes: ReadonlyArray<ReasonClass>, channel:
       : GrpcClient.protocol(input, options.compression)
   const output = MessageCodec.proto(desc.output)
   const maxMessageBytes = options.maxMessageBytes ?? 4_194_304
-  return { transport: protocol.name, call: Invocation.make({ desc, classes, channel, protocol, output, maxMessageBytes }) }
+  const waitForReady = options.waitForReady ?? false
+  return { transport: protocol.name, call: Invocation.make({ desc, classes, channel, protocol, output, maxMessageBytes, waitForReady }) }
 }

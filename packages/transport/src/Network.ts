@@ -11,6 +11,7 @@ import type { PeerIdentity } from "@effect-kratos/core/Call"
 import * as net from "node:net"
 import { Duplex } from "node:stream"
 import * as tls from "node:tls"
+import * as HappyEyeballs from "./HappyEyeballs.ts"
 import * as MemoryDuplex from "./MemoryDuplex.ts"
 import * as NetworkError from "./NetworkError.ts"
 import * as Tls from "./Tls.ts"
@@ -35,10 +36,14 @@ export interface ListenOptions extends Address {
 }
 
 export interface ConnectOptions extends Address {
+  /** Looks host names up. Default `dns.lookup`. */
+  readonly lookup?: net.LookupFunction | undefined
   readonly tls?:
     | {
         readonly source: Tls.Source
         readonly serverName: string | undefined
+        /** Where sessions are kept, so that the next handshake is a short one. */
+        readonly session?: Tls.ClientSession | undefined
         /** What to speak, by ALPN. Default HTTP/2. */
         readonly protocol?: "h2" | "http/1.1" | undefined
       }
@@ -51,7 +56,7 @@ export interface NetworkShape {
     options: ListenOptions,
     onConnection: (accepted: Accepted) => void
   ) => Effect.Effect<Address, NetworkError.ListenError, Scope.Scope>
-  /** Connects, TLS handshake included; the caller owns the duplex. */
+  /** Connects, TLS handshake included, for as long as it takes; the caller owns the duplex. */
   readonly connect: (options: ConnectOptions) => Effect.Effect<Duplex, NetworkError.ConnectError>
 }
 
@@ -71,7 +76,7 @@ const listen: NetworkShape["listen"] = (options, onConnection) =>
             new NetworkError.ListenError({
               host: options.host,
               port: options.port,
-              message: `cannot listen on ${where}: ${why(cause)}`,
+              message: `cannot listen on ${where}: ${NetworkError.why(cause)}`,
               cause
             })
           )
@@ -119,45 +124,50 @@ const listenTls = ({ clientAuth, source }: NonNullable<ListenOptions["tls"]>, on
 const peerOf = (socket: net.Socket): string =>
   socket.remoteAddress === undefined ? "unix" : format(socket.remoteAddress, socket.remotePort ?? 0)
 
-const connect: NetworkShape["connect"] = (options) =>
-  Effect.callback((resume) => {
-    const { host, path, port } = options
-    const to = path === undefined ? { host, port, noDelay: true, autoSelectFamily: true } : { path }
-    const serverName = options.tls?.serverName ?? (net.isIP(host) === 0 ? host : undefined)
-    const socket =
-      options.tls === undefined
-        ? net.connect(to)
-        : tls.connect({
-            ...to,
-            ...options.tls.source.current(),
-            ...(serverName === undefined ? undefined : { servername: serverName }),
-            ALPNProtocols: [options.tls.protocol ?? "h2"]
-          })
-    const fail = (cause: Error) =>
-      resume(
-        Effect.fail(new NetworkError.ConnectError({ host, port, message: `cannot connect to ${text(options)}: ${why(cause)}`, cause }))
-      )
-    socket.once("error", fail)
-    socket.once(options.tls === undefined ? "connect" : "secureConnect", () => {
-      socket.removeListener("error", fail)
-      resume(Effect.succeed(socket))
-    })
-    return Effect.sync(() => void socket.destroy())
-  })
-
-const WHY: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  EADDRINUSE: "address already in use",
-  EADDRNOTAVAIL: "this machine has no such address",
-  ECONNREFUSED: "connection refused",
-  EHOSTUNREACH: "host unreachable",
-  ENOENT: "no such socket",
-  ENOTFOUND: "no such host",
-  ETIMEDOUT: "timed out"
+const connect: NetworkShape["connect"] = (options) => {
+  const { path, tls } = options
+  const open = path === undefined ? HappyEyeballs.connect(options) : HappyEyeballs.dial(options, { path })
+  return tls === undefined
+    ? open
+    : Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(open), (socket) => restore(secure(socket, options, tls))))
 }
 
-/** What the system says, in words. */
-const why = (cause: Error & { readonly code?: string }): string => WHY[cause.code ?? ""] ?? cause.code ?? cause.message
+/** TLS over a connection that is there. The handshake owns the socket: it ends with it when it fails or is interrupted. */
+const secure = (
+  socket: net.Socket,
+  options: ConnectOptions,
+  { protocol = "h2", serverName, session, source }: NonNullable<ConnectOptions["tls"]>
+): Effect.Effect<Duplex, NetworkError.ConnectError> =>
+  Effect.callback((resume) => {
+    const material = source.current()
+    const name = serverName ?? (net.isIP(options.host) === 0 ? options.host : undefined)
+    const secured = tls.connect({
+      ...material,
+      socket,
+      host: options.host,
+      ...(name === undefined ? undefined : { servername: name }),
+      session: session?.resume(material),
+      ALPNProtocols: [protocol]
+    })
+    const fail = (cause: Error) => resume(Effect.fail(NetworkError.connect(options, text(options), cause)))
+    // stays: between here and the owner nobody else listens
+    secured.on("error", fail)
+    // a server that ends the connection inside the handshake may do so without an error
+    const end = () => fail(new Error("the server ended the connection in the handshake"))
+    secured.once("close", end)
+    // TLS 1.3 sends tickets when it likes, and more than one
+    if (session !== undefined) secured.on("session", (ticket) => session.keep(material, ticket))
+    secured.once("secureConnect", () => {
+      secured.removeListener("close", end)
+      // what HTTP/1.1 servers know of ALPN is not our concern
+      if (protocol === "h2" && secured.alpnProtocol !== "h2") {
+        secured.destroy()
+        return resume(Effect.fail(NetworkError.notHttp2(options, text(options), secured.alpnProtocol)))
+      }
+      resume(Effect.succeed(secured))
+    })
+    return Effect.sync(() => void secured.destroy())
+  })
 
 /** The address as text: `host:port`, or the path of a Unix socket. */
 export const text = (address: Address): string => address.path ?? format(address.host, address.port)
@@ -196,6 +206,7 @@ export const makeMemory = (): NetworkShape => {
             new NetworkError.ConnectError({
               host: address.host,
               port: address.port,
+              reason: "Refused",
               message: `nothing listens on ${key}`,
               cause: undefined
             })

@@ -53,24 +53,35 @@ const watch = (name: string, scheme: Endpoint.Scheme, discovery: Discovery["Serv
     )
   )
 
-/** The nodes of a target as something of the client's own. Calls take them in turn. */
+/** The nodes of a target as something of the client's own. */
 export interface Followed<out A> {
-  /** The node whose turn it is, if one is known; it stays its turn. */
-  readonly next: () => A | undefined
-  /** The turn goes to the next node. */
-  readonly advance: () => void
+  /** What is known; the same array until it changes. Empty before the first list has come. */
+  readonly list: () => ReadonlyArray<A>
+  /** The first list, or a failure, has come. */
+  readonly isResolved: () => boolean
+  /** The target cannot be resolved, and will not be. */
+  readonly failure: () => KratosError.KratosError | undefined
   /** All nodes, beginning with the one whose turn it is, which goes to the next; at least one. Waits for the first list; 503 when it is empty. */
   readonly all: Effect.Effect<ReadonlyArray<A>, KratosError.KratosError>
 }
 
-/** Follows the nodes of `target` until the scope closes: `open` makes something of each that appears, `close` ends it when it is listed no more. */
+/** 503: the target has no node at present. */
+export const noNode = (target: string): KratosError.KratosError =>
+  KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`)
+
+/**
+ * Follows the nodes of `target` until the scope closes: `open` makes something of each that appears, `close` ends it when it is listed no more, `onChange`
+ * hears of every list and of a failure.
+ */
 export const follow = Effect.fnUntraced(function* <A>(
   target: string,
   nodes: Nodes,
   open: (address: Address) => A,
-  close: (node: A) => void
+  close: (node: A) => void,
+  onChange: () => void = () => {}
 ): Effect.fn.Return<Followed<A>, never, Scope.Scope> {
   const resolved = yield* Deferred.make<void>()
+  let isResolved = false
   let known = new Map<string, A>()
   let list: ReadonlyArray<A> = []
   let failure: KratosError.KratosError | undefined
@@ -86,7 +97,11 @@ export const follow = Effect.fnUntraced(function* <A>(
     known = fresh
     list = [...fresh.values()]
   }
-  const told = Deferred.succeed(resolved, undefined)
+  const told = Effect.suspend(() => {
+    isResolved = true
+    onChange()
+    return Deferred.succeed(resolved, undefined)
+  })
   yield* nodes.pipe(
     Stream.runForEach((addresses) =>
       Effect.andThen(
@@ -105,13 +120,14 @@ export const follow = Effect.fnUntraced(function* <A>(
   yield* Effect.addFinalizer(() => Effect.sync(() => update([])))
 
   return {
-    next: () => list[turn % list.length],
-    advance: () => void turn++,
+    list: () => list,
+    isResolved: () => isResolved,
+    failure: () => failure,
     all: Effect.andThen(
       Deferred.await(resolved),
       Effect.suspend(() => {
         if (failure !== undefined) return Effect.fail(failure)
-        if (list.length === 0) return Effect.fail(KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`))
+        if (list.length === 0) return Effect.fail(noNode(target))
         const from = turn++ % list.length
         return Effect.succeed([...list.slice(from), ...list.slice(0, from)])
       })

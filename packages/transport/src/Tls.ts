@@ -101,6 +101,24 @@ const text = (pem: Pem | undefined): Effect.Effect<string | undefined, TlsError>
   return Effect.tryPromise({ try: () => readFile(pem, "utf8"), catch: (cause) => new TlsError({ message: `cannot read ${pem}`, cause }) })
 }
 
+/**
+ * The newest session of one server. A handshake that resumes it is a round trip and a signature shorter; it says who we are by the certificate of the
+ * session, so that a session is not used any more once our material has changed.
+ */
+export class ClientSession {
+  private material: Material | undefined = undefined
+  private ticket: Buffer | undefined = undefined
+
+  resume(material: Material): Buffer | undefined {
+    return material === this.material ? this.ticket : undefined
+  }
+
+  keep(material: Material, ticket: Buffer): void {
+    this.material = material
+    this.ticket = ticket
+  }
+}
+
 /** Who the other end has proved to be; undefined when it showed no certificate or none that we trust. */
 export const identityOf = (socket: tls.TLSSocket): PeerIdentity | undefined => {
   if (!socket.authorized) return undefined

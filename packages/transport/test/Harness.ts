@@ -11,6 +11,7 @@ import type * as Aspect from "@effect-kratos/core/Aspect"
 import { Lifecycle } from "@effect-kratos/core/Lifecycle"
 import type { Options as Http2Options } from "@effect-kratos/http2/Limits"
 import type * as HttpRouter from "effect/http/HttpRouter"
+import type * as ConnectionOptions from "../src/channel/ConnectionOptions.ts"
 import * as Channels from "../src/Channels.ts"
 import type * as Client from "../src/Client.ts"
 import type * as Cors from "../src/http/Cors.ts"
@@ -76,17 +77,19 @@ export interface Serving extends Effect.Success<ReturnType<typeof serve>> {}
 /** A client of a server. */
 export const clientOf = Effect.fnUntraced(function* (
   server: Pick<Serving, "network" | "address"> & Partial<Pick<Serving, "wire">>,
-  options?: Client.Options
+  options?: Client.Options,
+  connection: ConnectionOptions.Options = {}
 ) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = yield* Layer.buildWithScope(
     Layer.fresh((server.wire?.service ?? Echo).client("discovery:///echo", { ...server.wire?.client, ...options })).pipe(
-      Layer.provide(Layer.fresh(Channels.layerTo(server.address))),
+      Layer.provideMerge(Layer.fresh(Channels.layerTo(server.address))),
+      Layer.provide(Channels.options(connection)),
       Layer.provide(Layer.succeed(Network.Network, server.network))
     ),
     scope
   )
-  return { echo: Context.get(context, Echo), close: Scope.close(scope, Exit.void) }
+  return { echo: Context.get(context, Echo), channels: Context.get(context, Channels.Channels), close: Scope.close(scope, Exit.void) }
 })
 
 /** Both ends. */

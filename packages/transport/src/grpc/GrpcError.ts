@@ -1,6 +1,7 @@
 /** The errors that the gRPC wire itself raises, with the codes that other implementations use for them. */
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { Grpc } from "@effect-kratos/core/error/Status"
+import type { ConnectError } from "../NetworkError.ts"
 
 /** RESOURCE_EXHAUSTED, as grpc-go and C-core say it. */
 export const tooLarge = (length: number | undefined, limit: number): KratosError.KratosError =>
@@ -37,6 +38,14 @@ export const cardinality = (what: string): KratosError.KratosError => KratosErro
 /** UNAVAILABLE: the connection went away before the reply was complete. */
 export const unavailable = (message: string, cause?: unknown): KratosError.KratosError =>
   KratosError.serviceUnavailable("", message, { grpc: Grpc.UNAVAILABLE, ...(cause === undefined ? undefined : { cause }) })
+
+/** UNAVAILABLE: there is no connection. The reason is `TLS` when the handshake is at fault. */
+export const unreachable = (error: ConnectError): KratosError.KratosError =>
+  KratosError.serviceUnavailable(error.isTls ? "TLS" : "", error.message, { grpc: Grpc.UNAVAILABLE, cause: error })
+
+/** RESOURCE_EXHAUSTED, 503: too many calls wait for a connection or a stream already. */
+export const queueFull = (target: string, limit: number): KratosError.KratosError =>
+  KratosError.serviceUnavailable("QUEUE_FULL", `${limit} calls wait for ${target} already`, { grpc: Grpc.RESOURCE_EXHAUSTED })
 
 /** CANCELLED. */
 export const cancelled = (message: string): KratosError.KratosError => KratosError.clientClosed("", message, { grpc: Grpc.CANCELLED })

@@ -33,6 +33,8 @@ export interface Options {
   readonly protocol: ClientProtocol
   readonly output: MessageCodec
   readonly maxMessageBytes: number
+  /** Calls wait when no node can be reached, until one can or their deadline passes. */
+  readonly waitForReady: boolean
 }
 
 /** How often a stream that the server has not processed is opened again. */
@@ -43,7 +45,7 @@ const EMPTY = new Uint8Array(0)
 
 /** Completes with the reply message of the kinds that have one; otherwise replies go to the queue of the call and it completes at their end. */
 export const make = (options: Options): Effect.Effect<Message | void, unknown> => {
-  const { channel } = options
+  const { channel, waitForReady } = options
   const heads = makeHeads(options)
 
   const attempt = (
@@ -54,18 +56,18 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
   ): Effect.Effect<Message | void, unknown> => {
     const ready = channel.ready()
     if (ready !== undefined) return exchange(ready, call, deadline, retries, context)
-    return Effect.flatMap(inTime(channel.connection, call, deadline), (connection) =>
+    return wait(call, deadline, retries, context, false)
+  }
+  const wait = (
+    call: Outgoing,
+    deadline: number | undefined,
+    retries: number,
+    context: Context.Context<never>,
+    again: boolean
+  ): Effect.Effect<Message | void, unknown> =>
+    Effect.flatMap(channel.connection({ deadline, expired: () => exceeded(call), waitForReady, again }), (connection) =>
       exchange(connection, call, deadline, retries, context)
     )
-  }
-  const inTime = <A>(
-    effect: Effect.Effect<A, KratosError.KratosError>,
-    call: Outgoing,
-    deadline: number | undefined
-  ): Effect.Effect<A, KratosError.KratosError> =>
-    deadline === undefined
-      ? effect
-      : Effect.timeoutOrElse(effect, { duration: Math.max(0, deadline - channel.timers.now()), orElse: () => Effect.fail(exceeded(call)) })
 
   const exchange = (
     connection: Connection,
@@ -91,10 +93,8 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
         retries > 0 ? () => attempt(call, deadline, retries - 1, context) : undefined
       )
       const stream = connection.request(head, running.exchange, body, call.requests === undefined)
-      // The connection is full, or ending: look again when that changes.
-      if (stream === undefined) {
-        return resume(Effect.flatMap(inTime(connection.available, call, deadline), () => attempt(call, deadline, retries, context)))
-      }
+      // it has become full since it was picked, or is ending
+      if (stream === undefined) return resume(wait(call, deadline, retries, context, true))
       running.exchange.stream = stream
       call.peer = connection.address
       call.replies.attach((bytes) => stream.consumed(bytes))

@@ -254,10 +254,14 @@ export const backPressure = (wire: Wire): void => {
           })
         })
         let connects = 0
-        const { echo } = yield* clientOf({
-          address: server.address,
-          network: { ...server.network, connect: (to) => Effect.suspend(() => (connects++, server.network.connect(to))) }
-        })
+        const { echo } = yield* clientOf(
+          {
+            address: server.address,
+            network: { ...server.network, connect: (to) => Effect.suspend(() => (connects++, server.network.connect(to))) }
+          },
+          undefined,
+          { maxConnections: 1 }
+        )
         const texts = Array.from({ length: 300 }, (_, i) => String(i))
         const fiber = yield* Effect.forkChild(
           Effect.all(
