@@ -4,7 +4,7 @@ import { parseArgs } from "node:util"
 import { BenchError } from "./BenchError.ts"
 import * as Shape from "./Shape.ts"
 
-export const benches = ["unary", "aspects", "tls", "download", "upload", "echo", "rest"] as const
+export const benches = ["unary", "headers", "aspects", "tls", "client", "download", "upload", "echo", "rest"] as const
 export type BenchName = (typeof benches)[number]
 
 export interface Arguments {

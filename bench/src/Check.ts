@@ -26,6 +26,12 @@ export const framed = (message: Uint8Array): Uint8Array => {
 /** The body of a gRPC request for "kratos". */
 export const frame = (): Uint8Array => framed(HelloRequest.encode({ name: "kratos" }).finish())
 
+/** The same in base64. */
+export const body = (): string => Buffer.from(frame()).toString("base64")
+
+/** Bytes of the reply to it, framing included. */
+export const REPLY = framed(HelloReply.encode({ message: "Hello kratos" }).finish()).length
+
 /** The body of a request for a stream. */
 export const downloadFrame = (): Uint8Array => framed(DownloadRequest.encode({ count: CHUNKS, bytes: CHUNK }).finish())
 

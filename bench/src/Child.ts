@@ -9,13 +9,21 @@ const maxOutput = 1 << 20
 /** Variables on top of this process's own. */
 export type Environment = Readonly<Record<string, string>>
 
-/** A subject that listens. */
-export interface Served {
-  readonly port: number
+/** A running subject. */
+export interface Started {
   readonly pid: number
-  /** Writes a line to the subject and answers with the number that it prints under that name, as `{"heap":123}`. */
-  readonly ask: (name: string) => Effect.Effect<number, BenchError>
+  /** The first line that it has printed. */
+  readonly first: unknown
+  /** Writes a line to the subject and answers with the next line of JSON that it prints, within so many seconds. */
+  readonly ask: (line: string, seconds: number) => Effect.Effect<unknown, BenchError>
 }
+
+/** A subject that listens. */
+export interface Served extends Started {
+  readonly port: number
+}
+
+const START_SECONDS = 20
 
 const kill = (child: childProcess.ChildProcess) => {
   if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
@@ -57,8 +65,8 @@ export const run = (command: ReadonlyArray<string>, seconds: number, env?: Envir
     })
   )
 
-/** Starts a subject and answers once it has printed its port. It is killed when the scope closes. */
-export const serve = (command: ReadonlyArray<string>, env?: Environment): Effect.Effect<Served, BenchError, Scope.Scope> =>
+/** Starts a subject and answers once it has printed its first line of JSON. It is killed when the scope closes. */
+export const start = (command: ReadonlyArray<string>, env?: Environment): Effect.Effect<Started, BenchError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => spawn(command, "pipe", env)),
     (child) => Effect.sync(() => kill(child))
@@ -66,29 +74,56 @@ export const serve = (command: ReadonlyArray<string>, env?: Environment): Effect
     Effect.flatMap((child) => {
       const output = collect(child)
       child.stdin?.on("error", () => undefined) // the subject may be gone first
-      const printed = (name: string) =>
-        Effect.callback<number, BenchError>((resume) => {
-          const pattern = new RegExp(`^\\{"${name}":(\\d+)\\}$`, "m")
-          const look = () => {
-            const value = pattern.exec(output.stdout)?.[1]
-            if (value !== undefined) resume(Effect.succeed(Number(value)))
+      const line = (seconds: number) =>
+        Effect.callback<unknown, BenchError>((resume) => {
+          const end = (result: Effect.Effect<unknown, BenchError>) => {
+            stop()
+            resume(result)
           }
-          const gone = (why: string) => resume(Effect.fail(failed(why)))
-          child.on("error", (cause) => gone(cause.message))
-          child.on("close", (code, signal) =>
-            gone(`ended with ${code ?? signal}: ${(output.stderr || output.stdout).trim().slice(0, 600)}`)
-          )
-          child.stdout?.on("data", look)
-        }).pipe(Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(failed(`printed no ${name} within 20 s`)) }))
-      return Effect.map(printed("port"), (port) => ({
-        port,
-        pid: child.pid ?? 0,
-        ask: (name: string) =>
-          Effect.suspend(() => {
+          const look = () => {
+            // what a framework prints beside it is passed over
+            const found = /^\{.*\}$/m.exec(output.stdout)?.[0]
+            if (found === undefined || !output.stdout.includes(`${found}\n`)) return
             output.stdout = ""
-            child.stdin?.write(`${name}\n`)
-            return printed(name)
-          })
-      }))
+            end(Effect.try({ try: () => JSON.parse(found) as unknown, catch: () => failed(`printed ${found}`) }))
+          }
+          const onError = (cause: Error) => end(Effect.fail(failed(cause.message)))
+          const onClose = (code: number | null, signal: NodeJS.Signals | null) => {
+            const said = (output.stderr || output.stdout).trim().slice(0, 600)
+            end(Effect.fail(failed(`ended with ${code ?? signal}: ${said}`)))
+          }
+          const stop = () => {
+            child.off("error", onError).off("close", onClose)
+            child.stdout?.off("data", look)
+          }
+          child.on("error", onError).on("close", onClose)
+          child.stdout?.on("data", look)
+          look()
+          return Effect.sync(stop)
+        }).pipe(
+          Effect.timeoutOrElse({ duration: `${seconds} seconds`, orElse: () => Effect.fail(failed(`said nothing for ${seconds} s`)) })
+        )
+      const ask = (text: string, seconds: number) =>
+        Effect.andThen(
+          Effect.sync(() => child.stdin?.write(`${text}\n`)),
+          line(seconds)
+        )
+      return Effect.map(line(START_SECONDS), (first) => ({ pid: child.pid ?? 0, first, ask }))
     })
   )
+
+/** Starts a subject that listens: its first line is `{"port":1234}`. */
+export const serve = (command: ReadonlyArray<string>, env?: Environment): Effect.Effect<Served, BenchError, Scope.Scope> =>
+  start(command, env).pipe(
+    Effect.flatMap((started) => {
+      const port = number(started.first, "port")
+      return port === undefined ? Effect.fail(failed("printed no port")) : Effect.succeed({ ...started, port })
+    })
+  )
+
+/** The number under a name in what a subject has printed. */
+export const number = (value: unknown, name: string): number | undefined => {
+  if (typeof value !== "object" || value === null || !(name in value)) return undefined
+  const found: unknown = Reflect.get(value, name)
+  return typeof found === "number" ? found : undefined
+}

@@ -4,6 +4,8 @@ import type { Scope } from "effect/Scope"
 import type { BenchName } from "../Arguments.ts"
 import type { Bench } from "../Bench.ts"
 import { BenchError } from "../BenchError.ts"
+import * as Client from "./Client.ts"
+import * as Headers from "./Headers.ts"
 import type { Machine } from "./Machine.ts"
 import * as Rest from "./Rest.ts"
 import * as Streams from "./Streams.ts"
@@ -13,8 +15,10 @@ type Make = (machine: Machine) => Effect.Effect<Bench, BenchError, Scope>
 
 const benches: Readonly<Record<BenchName, Make>> = {
   unary: Unary.unary,
+  headers: Headers.headers,
   aspects: Unary.aspects,
   tls: Unary.tls,
+  client: Client.client,
   download: Streams.download,
   upload: Streams.upload,
   echo: Streams.echo,

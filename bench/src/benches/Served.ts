@@ -22,8 +22,8 @@ export interface Options {
 }
 
 /** Figures a second, and a second of the server's own CPU time, which other programs on the machine disturb far less. */
-export const figures = (what: string, amount: number, seconds: number, cpuSeconds: number | undefined): Figures => ({
-  [`${what}/s`]: amount / seconds,
+export const figures = (what: string, rate: number, amount: number, cpuSeconds: number | undefined): Figures => ({
+  [`${what}/s`]: rate,
   ...(cpuSeconds === undefined || cpuSeconds <= 0 ? {} : { [`${what}/CPU-s`]: amount / cpuSeconds })
 })
 
@@ -51,9 +51,10 @@ export const make = ({ cores }: Machine, options: Options): Bench => ({
       measure: (load, seconds) =>
         withCpu(pid, options.load(port, load, seconds)).pipe(
           Effect.flatMap(([report, cpuSeconds]) => {
-            const amount = options.amount === undefined ? report.done : options.amount(report)
+            const amount = options.amount?.(report) ?? report.done
+            const rate = options.amount === undefined ? report.rate : amount / report.seconds
             return amount > 0
-              ? Effect.succeed(figures(options.what, amount, report.seconds, cpuSeconds))
+              ? Effect.succeed(figures(options.what, rate, amount, cpuSeconds))
               : Effect.fail(failed("the load counted nothing"))
           })
         )

@@ -2,18 +2,10 @@
 import * as http2 from "node:http2"
 import { Chunk, DownloadRequest, Summary } from "../gen/ts-proto/bench/v1/load.ts"
 import { announce } from "./announce.ts"
+import { framed } from "./framed.ts"
 
 const head = { ":status": 200, "content-type": "application/grpc" }
 const trailers = { "grpc-status": "0" }
-
-/** A message behind the five bytes of gRPC. */
-export const framed = (message: Uint8Array): Buffer => {
-  const frame = Buffer.allocUnsafe(5 + message.length)
-  frame[0] = 0
-  frame.writeUInt32BE(message.length, 1)
-  frame.set(message, 5)
-  return frame
-}
 
 /** Writes `count` chunks to a stream and ends it. */
 export type Download = (stream: http2.ServerHttp2Stream, chunk: Chunk, count: number) => void

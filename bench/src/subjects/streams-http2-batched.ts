@@ -1,6 +1,7 @@
 /** Bare `node:http2`, messages put together until they are 64 KiB and written at once: as fast as it gets without leaving `node:http2`. */
 import { Chunk } from "../gen/ts-proto/bench/v1/load.ts"
-import { framed, serve } from "./http2-load.ts"
+import { framed } from "./framed.ts"
+import { serve } from "./http2-load.ts"
 
 const BATCH = 65_536
 

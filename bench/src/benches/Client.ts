@@ -1,0 +1,45 @@
+/** gRPC clients: the client under test has the core that servers have in the other benches, a server faster than any client has the other one. */
+import * as Effect from "effect/Effect"
+import type { Scope } from "effect/Scope"
+import type { Bench, Turn } from "../Bench.ts"
+import { type BenchError, failed } from "../BenchError.ts"
+import * as Check from "../Check.ts"
+import * as Child from "../Child.ts"
+import * as Subject from "../Subject.ts"
+import type { Machine } from "./Machine.ts"
+import * as Served from "./Served.ts"
+
+const subjects: ReadonlyArray<Subject.Subject> = [
+  Subject.node("http2", "client-http2"),
+  Subject.node("grpc-js", "client-grpc-js"),
+  Subject.node("nice-grpc", "client-nice-grpc"),
+  Subject.node("connect-node", "client-connect-node"),
+  Subject.node("effect-kratos", "client-effect-kratos")
+]
+
+/** Asks a client for a run; its figures are a second of the clock, and a second of its own CPU time. */
+const ask = Effect.fnUntraced(function* (client: Child.Started, inFlight: number, seconds: number) {
+  const report = yield* client.ask(JSON.stringify({ inFlight, seconds }), seconds + 15)
+  const calls = Child.number(report, "calls") ?? 0
+  if (calls === 0) return yield* failed("no call was answered")
+  const elapsed = Child.number(report, "seconds") ?? Number.NaN
+  return Served.figures("calls", calls / elapsed, calls, Child.number(report, "cpuSeconds"))
+})
+
+export const client = Effect.fnUntraced(function* (machine: Machine): Effect.fn.Return<Bench, BenchError, Scope> {
+  const { cores } = machine
+  const server = Subject.node("server", "client-server")
+  const { port } = yield* Child.serve([...cores.load, ...server.command])
+  yield* Check.unary(port)
+  return {
+    name: "client",
+    subjects,
+    loads: ["1 in flight", "50 in flight", "500 in flight"],
+    warm: true,
+    open: (subject) =>
+      Effect.map(Child.start([...cores.server, ...subject.command, String(port)]), (started): Turn => ({
+        measure: (load, seconds) => ask(started, Number.parseInt(load, 10), seconds),
+        check: Effect.asVoid(ask(started, 1, 0.1))
+      }))
+  }
+})
