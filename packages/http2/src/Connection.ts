@@ -434,6 +434,7 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   }
 
   private readonly onSocketDrain = (): void => {
+    this.output.drained()
     this.sender.blocked = this.isStuck = false
     this.backlog = 0
     if (this.busy) this.schedule(this.onTick)

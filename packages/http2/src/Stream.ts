@@ -95,14 +95,24 @@ export class Stream {
   }
 
   /**
-   * Sends a part of the body, by reference: the caller must not change `chunk` afterwards. Answers false when more than the high-water mark is queued;
-   * the chunk is queued all the same, and `onDrain` says when to go on.
+   * Sends a part of the body. The caller must not change `chunk` afterwards, unless it is `borrowed`: then what does not leave at once is copied, and
+   * a scratch buffer can be used again. Answers false when more than the high-water mark is queued; the chunk is queued all the same, and `onDrain`
+   * says when to go on.
    */
-  data(chunk: Uint8Array, endStream: boolean): boolean {
+  data(chunk: Uint8Array, endStream: boolean, borrowed = false): boolean {
     if ((this.state & (State.CLOSED | State.ENDING | State.HEAD_SENT)) !== State.HEAD_SENT) return true
     if (endStream) this.state |= State.ENDING
     else if (chunk.length === 0) return true
-    return this.connection.sender.data(this, chunk)
+    return this.connection.sender.data(this, chunk, borrowed)
+  }
+
+  /**
+   * Whether data would leave at once. If not, `onDrain` says when it would: a producer that waits for it makes nothing that has to be kept. True of a
+   * stream that takes no more data, which drops it.
+   */
+  isReady(): boolean {
+    if ((this.state & (State.CLOSED | State.ENDING | State.HEAD_SENT)) !== State.HEAD_SENT) return true
+    return this.connection.sender.isReady(this)
   }
 
   /** Ends the stream with a trailer section, after all queued data. An empty block ends it without one. */
@@ -112,11 +122,11 @@ export class Stream {
     this.connection.sender.trailers(this, block)
   }
 
-  /** A whole response at once: head, one body, and trailers, or END_STREAM on the body without them. */
-  respond(head: HeaderBlock, body: Uint8Array, trailers: HeaderBlock | undefined): void {
+  /** A whole response at once: head, one body (`borrowed` as for `data`), and trailers, or END_STREAM on the body without them. */
+  respond(head: HeaderBlock, body: Uint8Array, trailers: HeaderBlock | undefined, borrowed = false): void {
     if ((this.state & (State.CLOSED | State.ENDING | State.HEAD_SENT)) !== 0) return
     this.state |= State.HEAD_SENT | State.ENDING
-    this.connection.sender.respond(this, head, body, trailers)
+    this.connection.sender.respond(this, head, body, trailers, borrowed)
   }
 
   /** The receiver is done with so many bytes of the body; the peer may send as many more. */

@@ -34,6 +34,19 @@ describe("Output", () => {
     })
   }
 
+  it("writes again over what a full duplex held, once that has drained", () => {
+    const output = new Output(true)
+    const { duplex, kept } = keeper(1)
+    round(output, duplex, 1)
+    round(output, duplex, 2)
+    output.drained()
+    round(output, duplex, 3)
+    const buffers = kept.map((chunk) => chunk.buffer)
+    assert.notStrictEqual(buffers[0], buffers[1])
+    assert.include([buffers[0], buffers[1]], buffers[2])
+    assert.deepStrictEqual([...kept[2]!.subarray(50, 52)], [3, 3])
+  })
+
   it("keeps what two connections write apart", () => {
     const [one, two] = [new Output(true), new Output(false)]
     const [a, b] = [keeper(0), keeper(0)]

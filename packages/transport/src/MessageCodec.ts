@@ -13,15 +13,45 @@ export interface MessageCodec {
   readonly decode: (bytes: Uint8Array) => Message | undefined
   /** Throws what protobuf-es throws when `reply` is not what its type says; callers report it as a defect of the handler. */
   readonly encode: (reply: Reply) => Uint8Array
-  /** The same behind a prefix of gRPC, uncompressed. */
-  readonly encodeFramed: (reply: Reply) => Uint8Array
+  /** Appends the same behind a prefix of gRPC, uncompressed. What it throws leaves the writer as it was. */
+  readonly appendFramed: (writer: Writer, reply: Reply) => void
 }
 
-const framed = (bytes: Uint8Array): Uint8Array => {
-  const target = new Uint8Array(PREFIX + bytes.length)
-  target.set(bytes, PREFIX)
-  writePrefix(target, 0, bytes.length, false)
-  return target
+/** Encoding is synchronous, so all codecs share one writer; one that has grown large is not kept. */
+let idle: Writer | undefined
+const MAX_KEPT = 1_048_576
+
+/**
+ * An empty writer, to be returned with `giveBack` before anything waits. Whoever comes in between, as when a wire in memory hands its bytes over at
+ * once, gets another one.
+ */
+export const borrow = (): Writer => {
+  const writer = idle ?? new Writer()
+  idle = undefined
+  writer.position = 0
+  return writer
+}
+
+export const giveBack = (writer: Writer): void => {
+  if (writer.buffer.length <= MAX_KEPT) idle = writer
+}
+
+/** One message behind its prefix, in memory of its own. */
+export const encodeFramed = (codec: MessageCodec, reply: Reply): Uint8Array => {
+  const writer = borrow()
+  try {
+    codec.appendFramed(writer, reply)
+    return Buffer.from(writer.view(0))
+  } finally {
+    giveBack(writer)
+  }
+}
+
+const appendFramed = (writer: Writer, bytes: Uint8Array): void => {
+  const start = writer.position
+  writer.skip(PREFIX)
+  writer.append(bytes)
+  writePrefix(writer.buffer, start, bytes.length, false)
 }
 
 /** Binary protobuf: compiled from the descriptor where that is possible, protobuf-es for the rest and for the final word on what does not fit. */
@@ -40,33 +70,36 @@ export const proto = (schema: DescMessage): MessageCodec => {
         return undefined
       }
     },
-    encode: (reply) => (encoder && written(encoder, reply, 0)) ?? slow(reply),
-    encodeFramed: (reply) => {
-      const bytes = encoder && written(encoder, reply, PREFIX)
-      if (bytes === undefined) return framed(slow(reply))
-      writePrefix(bytes, 0, bytes.length - PREFIX, false)
+    encode: (reply) => {
+      if (encoder === undefined) return slow(reply)
+      const writer = borrow()
+      const bytes = write(encoder, writer, reply) ? Buffer.from(writer.view(0)) : slow(reply)
+      giveBack(writer)
       return bytes
+    },
+    appendFramed: (writer, reply) => {
+      const start = writer.position
+      writer.skip(PREFIX)
+      if (encoder !== undefined && write(encoder, writer, reply)) {
+        writePrefix(writer.buffer, start, writer.position - start - PREFIX, false)
+        return
+      }
+      writer.position = start
+      appendFramed(writer, slow(reply))
     }
   }
 }
 
-/** Encoding is synchronous, so all codecs share one writer; one that has grown large is not kept. */
-let shared: Writer | undefined
-const MAX_KEPT = 1_048_576
-
-/** What the encoder writes behind `offset` free bytes; undefined when it does not take the value. */
-const written = (encoder: Encoder.Encoder, reply: Reply, offset: number): Uint8Array | undefined => {
-  const writer = (shared ??= new Writer())
-  writer.position = offset
+/** False, with the writer as it was, when the encoder does not take the value. */
+const write = (encoder: Encoder.Encoder, writer: Writer, reply: Reply): boolean => {
+  const start = writer.position
   try {
     encoder(writer, reply)
+    return true
   } catch {
-    return undefined
+    writer.position = start
+    return false
   }
-  const bytes = Buffer.allocUnsafe(writer.position)
-  writer.buffer.copy(bytes, offset, offset, writer.position)
-  if (writer.buffer.length > MAX_KEPT) shared = undefined
-  return bytes
 }
 
 export const json = (schema: DescMessage, registry: Registry): MessageCodec => {
@@ -81,7 +114,7 @@ export const json = (schema: DescMessage, registry: Registry): MessageCodec => {
       }
     },
     encode,
-    encodeFramed: (reply) => framed(encode(reply))
+    appendFramed: (writer, reply) => appendFramed(writer, encode(reply))
   }
 }
 

@@ -7,9 +7,19 @@ const SMALLEST = 24_576
 /** Bytes of at least this length go out by reference, shorter ones are copied behind their frame header. */
 const REFERENCE = 8192
 
+/** A chunk that is free from `position` on. */
+interface Region {
+  readonly buffer: Uint8Array
+  readonly position: number
+}
+
 /** Chunks with room left, shared by all connections: a connection holds one only while it has something to write. A written region is used again only if `recycle` allows it. */
-const pool: Array<{ readonly buffer: Uint8Array; readonly position: number }> = []
+const pool: Array<Region> = []
 const POOLED = 8
+
+const keep = (buffer: Uint8Array, position: number): void => {
+  if (buffer.length - position >= SMALLEST && pool.length < POOLED) pool.push({ buffer, position })
+}
 
 const nothing = new Uint8Array(0)
 
@@ -24,6 +34,8 @@ export class Output {
   private position = 0
   private pieces: Array<Uint8Array> = []
   private readonly recycle: boolean
+  /** What the duplex has still to write, to be used again afterwards. */
+  private readonly leaving: Array<Region> = []
 
   constructor(recycle: boolean) {
     this.recycle = recycle
@@ -104,10 +116,17 @@ export class Output {
       for (let i = 0; i < pieces.length; i++) open = duplex.write(pieces[i]!)
       duplex.uncork()
     }
-    // What is still in the duplex, or may be kept by whoever reads it, must not be written over.
-    const free = this.recycle && duplex.writableLength === 0 ? start : position
-    if (buffer.length - free >= SMALLEST && pool.length < POOLED) pool.push({ buffer, position: free })
+    // What may be kept by whoever reads it must not be written over, nor what is still in the duplex.
+    if (!this.recycle) keep(buffer, position)
+    else if (duplex.writableLength === 0) keep(buffer, start)
+    else if (this.leaving.length < POOLED) this.leaving.push({ buffer, position: start })
     return open
+  }
+
+  /** The duplex has handed on all that it was given. */
+  drained(): void {
+    const { leaving } = this
+    for (let region = leaving.pop(); region !== undefined; region = leaving.pop()) keep(region.buffer, region.position)
   }
 
   private seal(): void {

@@ -9,8 +9,10 @@ import { Output } from "./Output.ts"
 import * as State from "./StreamState.ts"
 import { StreamList } from "./StreamList.ts"
 
-/** Streams take turns by frames of at most this size, whatever the peer would accept. */
-const TURN = 16_384
+/** Most bytes in a frame, whatever the peer would accept. */
+const FRAME = 16_384
+/** Bytes that a stream may send while others wait for their turn. */
+const TURN = 65_536
 /** Collected bytes that leave for the socket without waiting for the end of the tick. */
 const SPILL = 49_152
 
@@ -44,6 +46,9 @@ export class Sender {
   private readonly ready = new StreamList()
   private readonly waiting = new StreamList()
   private pumping = false
+  /** The stream that may send although others wait, and how much. */
+  private turn: Stream | undefined = undefined
+  private turnLeft = 0
 
   constructor(owner: SenderOwner, duplex: Duplex, peer: Settings, limits: Limits, recycle: boolean) {
     this.output = new Output(recycle)
@@ -76,22 +81,37 @@ export class Sender {
     this.owner.wake()
   }
 
-  data(stream: Stream, chunk: Uint8Array): boolean {
+  data(stream: Stream, chunk: Uint8Array, borrowed: boolean): boolean {
     if (
       stream.queued === 0 &&
       !this.blocked &&
       stream.head === undefined &&
-      this.ready.isEmpty &&
+      (this.ready.isEmpty || this.turn === stream) &&
       chunk.length <= this.allowance(stream) &&
-      chunk.length <= TURN
+      chunk.length <= FRAME
     ) {
-      this.writeData(stream, chunk, (stream.state & State.ENDING) !== 0)
+      this.turnLeft -= chunk.length
+      this.writeData(stream, chunk, (stream.state & State.ENDING) !== 0, borrowed)
       if (this.output.size >= SPILL) this.spill()
       this.owner.wake()
       return true
     }
-    this.enqueue(stream, chunk)
+    this.enqueue(stream, borrowed ? copyOf(chunk) : chunk)
     return stream.queued < this.highWaterMark || this.throttle(stream)
+  }
+
+  /** Whether data given now would leave at once. If not, `onDrain` is called when it would. */
+  isReady(stream: Stream): boolean {
+    if (stream.queued === 0 && stream.head === undefined && !this.blocked && this.allowance(stream) > 0) {
+      if (this.ready.isEmpty || (this.turn === stream && this.turnLeft > 0)) return true
+    }
+    stream.state |= State.THROTTLED
+    // Without a window of its own it is listed when the peer opens that.
+    if (stream.sendWindow > 0 && (stream.state & State.LISTED) === 0) {
+      this.enlist(stream, this.window > 0 ? this.ready : this.waiting)
+      if (!this.blocked && this.window > 0) this.owner.wake()
+    }
+    return false
   }
 
   trailers(stream: Stream, block: HeaderBlock): void {
@@ -104,16 +124,16 @@ export class Sender {
     this.list(stream)
   }
 
-  respond(stream: Stream, head: HeaderBlock, body: Uint8Array, trailers: HeaderBlock | undefined): void {
+  respond(stream: Stream, head: HeaderBlock, body: Uint8Array, trailers: HeaderBlock | undefined, borrowed: boolean): void {
     const { length } = body
-    if (!this.blocked && length <= TURN && (length === 0 || length <= this.allowance(stream))) {
+    if (!this.blocked && length <= FRAME && (length === 0 || length <= this.allowance(stream))) {
       if (trailers === undefined) {
         this.writeBlock(stream.id, head, length === 0 ? Frame.END_STREAM : 0)
         if (length === 0) this.owner.onLocalEnd(stream)
-        else this.writeData(stream, body, true)
+        else this.writeData(stream, body, true, borrowed)
       } else {
         this.writeBlock(stream.id, head, 0)
-        if (length > 0) this.writeData(stream, body, false)
+        if (length > 0) this.writeData(stream, body, false, borrowed)
         this.writeTrailers(stream, trailers)
       }
       if (this.output.size >= SPILL) this.spill()
@@ -121,7 +141,7 @@ export class Sender {
       return
     }
     stream.trailerBlock = trailers
-    if (length > 0) this.enqueue(stream, body)
+    if (length > 0) this.enqueue(stream, borrowed ? copyOf(body) : body)
     if (this.blocked) {
       stream.head = head
       this.list(stream)
@@ -143,7 +163,7 @@ export class Sender {
 
   /** The peer has opened the window of a stream. */
   onStreamWindow(stream: Stream): void {
-    if (stream.queued > 0 && stream.sendWindow > 0) this.list(stream)
+    if ((stream.queued > 0 || (stream.state & State.THROTTLED) !== 0) && stream.sendWindow > 0) this.list(stream)
   }
 
   /** The peer has opened the window of the connection. */
@@ -180,7 +200,7 @@ export class Sender {
       if ((stream.state & (State.LOCAL_END | State.CLOSED)) !== 0) return
     }
     if (stream.queued > 0) {
-      const length = Math.min(stream.queued, TURN, this.allowance(stream))
+      const length = Math.min(stream.queued, FRAME, this.allowance(stream))
       if (length > 0) this.writeQueued(stream, length)
       if (stream.queued > 0) {
         // Without a window of its own a stream is listed again when the peer opens it.
@@ -193,7 +213,12 @@ export class Sender {
     }
     if ((stream.state & State.THROTTLED) !== 0 && stream.queued <= this.highWaterMark >>> 2) {
       stream.state &= ~State.THROTTLED
-      if ((stream.state & (State.CLOSED | State.ENDING)) === 0) stream.listener.onDrain?.()
+      if ((stream.state & (State.CLOSED | State.ENDING)) !== 0) return
+      // What it sends from within the callback overtakes nobody: it is its turn.
+      this.turn = stream
+      this.turnLeft = TURN
+      stream.listener.onDrain?.()
+      this.turn = undefined
     }
   }
 
@@ -247,14 +272,15 @@ export class Sender {
     }
   }
 
-  private writeData(stream: Stream, chunk: Uint8Array, isLast: boolean): void {
+  private writeData(stream: Stream, chunk: Uint8Array, isLast: boolean, borrowed: boolean): void {
     const { length } = chunk
     this.window -= length
     this.progress += length
     this.hasSpoken = true
     stream.sendWindow -= length
     this.output.frame(length, Frame.DATA, isLast ? Frame.END_STREAM : 0, stream.id)
-    this.output.bytes(chunk, 0, length)
+    if (borrowed) this.output.copy(chunk, 0, length)
+    else this.output.bytes(chunk, 0, length)
     if (isLast) this.owner.onLocalEnd(stream)
   }
 
@@ -320,3 +346,6 @@ export class Sender {
 }
 
 const empty = new Uint8Array(0)
+
+/** A `Buffer` has a `slice` of its own, which does not copy. */
+const copyOf = (chunk: Uint8Array): Uint8Array => Uint8Array.prototype.slice.call(chunk)

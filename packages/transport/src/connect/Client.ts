@@ -10,7 +10,7 @@ import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol
 import { aborted } from "../grpc/Client.ts"
 import * as Compression from "../grpc/Compression.ts"
 import * as GrpcMessage from "../grpc/Message.ts"
-import type { MessageCodec } from "../MessageCodec.ts"
+import * as MessageCodec from "../MessageCodec.ts"
 import * as EndStream from "./EndStream.ts"
 import { EnvelopeReader } from "./EnvelopeReader.ts"
 import * as ReplyError from "./ReplyError.ts"
@@ -18,7 +18,7 @@ import * as ReplyFields from "./ReplyFields.ts"
 import * as Timeout from "./Timeout.ts"
 
 /** Connect for messages of one method. */
-export const protocol = (desc: DescMethod, input: MessageCodec, compressed: boolean): ClientProtocol => {
+export const protocol = (desc: DescMethod, input: MessageCodec.MessageCodec, compressed: boolean): ClientProtocol => {
   const unary = desc.methodKind === "unary"
   const prefix = unary ? "" : "connect-"
   return {
@@ -37,7 +37,7 @@ export const protocol = (desc: DescMethod, input: MessageCodec, compressed: bool
         : input.encode
       : compressed
         ? (message) => GrpcMessage.frame(input.encode(message), "gzip")
-        : input.encodeFramed,
+        : (message) => MessageCodec.encodeFramed(input, message),
     exchange: (receiver) => (unary ? new UnaryExchange(receiver) : new StreamExchange(receiver))
   }
 }

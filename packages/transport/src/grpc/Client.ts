@@ -9,7 +9,7 @@ import type { Headers } from "@effect-kratos/http2/Headers"
 import type { Stream as H2Stream } from "@effect-kratos/http2/Stream"
 import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
 import * as HeaderFields from "../HeaderFields.ts"
-import type { MessageCodec } from "../MessageCodec.ts"
+import * as MessageCodec from "../MessageCodec.ts"
 import * as MessageCompression from "../MessageCompression.ts"
 import * as Compression from "./Compression.ts"
 import * as GrpcError from "./GrpcError.ts"
@@ -18,7 +18,7 @@ import * as GrpcStatus from "./Status.ts"
 import * as Timeout from "./Timeout.ts"
 
 /** gRPC for messages of one method. */
-export const protocol = (input: MessageCodec, compression: Compression.Encoding | undefined): ClientProtocol => ({
+export const protocol = (input: MessageCodec.MessageCodec, compression: Compression.Encoding | undefined): ClientProtocol => ({
   name: "grpc",
   head: [
     ["content-type", "application/grpc"],
@@ -30,9 +30,11 @@ export const protocol = (input: MessageCodec, compression: Compression.Encoding 
   timeout: (milliseconds) => ["grpc-timeout", Timeout.format(milliseconds)],
   encode:
     compression === undefined
-      ? input.encodeFramed
+      ? (message) => MessageCodec.encodeFramed(input, message)
       : (message) =>
-          MessageCompression.isPlain(message) ? input.encodeFramed(message) : GrpcMessage.frame(input.encode(message), compression),
+          MessageCompression.isPlain(message)
+            ? MessageCodec.encodeFramed(input, message)
+            : GrpcMessage.frame(input.encode(message), compression),
   exchange: (receiver) => new Exchange(receiver)
 })
 

@@ -10,13 +10,14 @@ import type { Headers } from "@effect-kratos/http2/Headers"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { MessageCodec } from "../MessageCodec.ts"
+import * as MessageCodec from "../MessageCodec.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import * as MessageCompression from "../MessageCompression.ts"
 import type { Reply } from "../Implementation.ts"
 import { type Ended, Incoming, type Operation } from "../Operation.ts"
 import { MessageQueue } from "../MessageQueue.ts"
 import type { Origin } from "../Origin.ts"
+import type { Writer } from "../protobuf/Writer.ts"
 import { ReadAhead } from "../ReadAhead.ts"
 import * as Compression from "./Compression.ts"
 import * as GrpcError from "./GrpcError.ts"
@@ -27,7 +28,10 @@ import * as Timeout from "./Timeout.ts"
 /** What the gRPC side of a server shares between its streams. */
 export interface GrpcServer {
   readonly operation: (path: string) => Operation | undefined
-  readonly codec: (operation: Operation, json: boolean) => { readonly input: MessageCodec; readonly output: MessageCodec }
+  readonly codec: (
+    operation: Operation,
+    json: boolean
+  ) => { readonly input: MessageCodec.MessageCodec; readonly output: MessageCodec.MessageCodec }
   readonly now: () => number
   /** Longest message that is accepted, in bytes, after decompression. */
   readonly maxMessageBytes: number
@@ -42,8 +46,8 @@ export interface Plan {
   readonly error: KratosError.KratosError | undefined
   readonly encoding: Compression.Encoding | undefined
   readonly timeout: number | undefined
-  readonly input: MessageCodec
-  readonly output: MessageCodec
+  readonly input: MessageCodec.MessageCodec
+  readonly output: MessageCodec.MessageCodec
   readonly contentType: string
   readonly head: HeaderBlock
   readonly fields: ReadonlyArray<string>
@@ -71,6 +75,8 @@ const headOf = (contentType: string, encoding: Compression.Encoding | undefined)
 const PROTO_HEAD = makeHead("application/grpc", undefined)
 const OK = HeaderBlock.make([["grpc-status", "0"]])
 const EMPTY = new Uint8Array(0)
+/** Bytes at which collected messages leave: the payload of one frame, as every peer takes it. */
+const FRAME = 16_384
 
 /** True for a content type that is gRPC's, not gRPC-Web's. */
 export const isGrpc = (contentType: string | undefined): boolean =>
@@ -120,8 +126,8 @@ const makePlan = (server: GrpcServer, headers: Headers): Plan => {
     encoding: encodingOf,
     timeout,
     // a plan without an operation decodes nothing
-    input: codecs?.input as MessageCodec,
-    output: codecs?.output as MessageCodec,
+    input: codecs?.input as MessageCodec.MessageCodec,
+    output: codecs?.output as MessageCodec.MessageCodec,
     contentType: json ? "application/grpc+json" : "application/grpc",
     head: !json && encodingOf === undefined ? PROTO_HEAD : headOf(json ? "application/grpc+json" : "application/grpc", encodingOf),
     fields: headers.fields
@@ -299,14 +305,39 @@ class Exchange implements StreamListener {
         this.headSent = true
         this.stream.headers(head, false)
       }
-      for (let i = from; i < replies.length; i++) {
-        if (this.stream.data(this.encode(replies[i]!), false)) continue
-        // the rest of a large batch waits unencoded
-        this.full = true
-        return Effect.andThen(this.drain, this.write(replies, i + 1))
-      }
-      return Effect.void
+      const taken = this.send(replies, from)
+      // the rest of a large batch waits unencoded
+      return this.full ? Effect.andThen(this.drain, taken < replies.length ? this.write(replies, taken) : Effect.void) : Effect.void
     })
+
+  /** Writes until the stream is full or all is written, many short messages to a frame; returns how many replies it has taken. */
+  private send(replies: ReadonlyArray<Reply>, from: number): number {
+    const { stream } = this
+    const writer = MessageCodec.borrow()
+    let next = from
+    try {
+      while (next < replies.length) {
+        if (!stream.isReady()) {
+          this.full = true
+          break
+        }
+        let whole: number
+        do {
+          whole = writer.position
+          this.append(writer, replies[next++]!)
+        } while (writer.position < FRAME && next < replies.length)
+        // a message that would be cut begins the next frame
+        const end = writer.position <= FRAME || whole === 0 ? writer.position : whole
+        if (!stream.data(writer.view(0, end), false, true)) this.full = true
+        writer.drop(end)
+      }
+    } finally {
+      // also when a reply cannot be encoded: those before it were promised
+      if (writer.position > 0 && !stream.data(writer.view(0), false, true)) this.full = true
+      MessageCodec.giveBack(writer)
+    }
+    return next
+  }
 
   private readonly drain: Effect.Effect<void> = Effect.callback((resume) => {
     if (this.stream.closed) return resume(Effect.interrupt)
@@ -318,10 +349,9 @@ class Exchange implements StreamListener {
     }
   })
 
-  private encode(reply: Reply): Uint8Array {
-    return this.encoding === undefined || MessageCompression.isPlain(reply)
-      ? this.plan.output.encodeFramed(reply)
-      : GrpcMessage.frame(this.plan.output.encode(reply), this.encoding)
+  private append(writer: Writer, reply: Reply): void {
+    if (this.encoding === undefined || MessageCompression.isPlain(reply)) this.plan.output.appendFramed(writer, reply)
+    else writer.append(GrpcMessage.frame(this.plan.output.encode(reply), this.encoding))
   }
 
   /** In kind, unless the handler asks for more. */
@@ -364,14 +394,16 @@ class Exchange implements StreamListener {
       this.stream.headers(head, false)
       return this.stream.trailers(last)
     }
-    let body: Uint8Array
+    const writer = MessageCodec.borrow()
     try {
-      body = this.encode(exit.value as Reply) // these kinds end with a reply
+      this.append(writer, exit.value as Reply) // these kinds end with a reply
     } catch (cause) {
+      MessageCodec.giveBack(writer)
       this.plan.server.report(`${this.operation.method.operation}: the reply cannot be encoded`, cause)
       return this.fail(KratosError.internalServer("", "internal error"))
     }
-    this.stream.respond(head, body, last)
+    this.stream.respond(head, writer.view(0), last, true)
+    MessageCodec.giveBack(writer)
   }
 
   private fail(error: KratosError.KratosError): void {

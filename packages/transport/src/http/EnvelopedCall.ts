@@ -11,7 +11,7 @@ import * as GrpcError from "../grpc/GrpcError.ts"
 import * as GrpcMessage from "../grpc/Message.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import type { Reply } from "../Implementation.ts"
-import type { MessageCodec } from "../MessageCodec.ts"
+import * as MessageCodec from "../MessageCodec.ts"
 import { MessageQueue } from "../MessageQueue.ts"
 import { type Ended, Incoming, type Operation } from "../Operation.ts"
 import { ReadAhead } from "../ReadAhead.ts"
@@ -23,8 +23,8 @@ export type Fields = ReadonlyArray<readonly [string, string]>
 /** How a protocol writes what the envelopes leave open. */
 export interface Dialect {
   readonly transport: string
-  readonly input: MessageCodec
-  readonly output: MessageCodec
+  readonly input: MessageCodec.MessageCodec
+  readonly output: MessageCodec.MessageCodec
   /** The head of every reply, less the handler's metadata. */
   readonly head: Fields
   readonly requestEncoding: Encoding | undefined
@@ -204,7 +204,7 @@ class EnvelopedCall {
 
   private encode(reply: Reply): Uint8Array {
     const { output, replyEncoding } = this.dialect
-    const framed = output.encodeFramed(reply)
+    const framed = MessageCodec.encodeFramed(output, reply)
     return replyEncoding === undefined || framed.length < WORTHWHILE
       ? framed
       : GrpcMessage.frame(framed.subarray(GrpcMessage.PREFIX), replyEncoding)

@@ -5,6 +5,11 @@
  */
 
 const FLOAT_MAX = 3.4028234663852886e38
+/** Longest text, in UTF-16 units, whose encoded length is guessed. */
+const MAX_GUESSED = 8192
+
+/** Bytes of a varint below 2^28. */
+const lengthOfVarint = (value: number): number => (value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : 4)
 
 class NotEncodable extends Error {}
 
@@ -15,7 +20,7 @@ const fail = (value: unknown): never => {
 export class Writer {
   buffer: Buffer = Buffer.allocUnsafeSlow(65_536)
   position = 0
-  private view = new DataView(this.buffer.buffer)
+  private numbers = new DataView(this.buffer.buffer)
 
   /** Makes room for so many bytes. */
   reserve(bytes: number): void {
@@ -23,7 +28,24 @@ export class Writer {
     const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.position + bytes))
     this.buffer.copy(grown, 0, 0, this.position)
     this.buffer = grown
-    this.view = new DataView(grown.buffer)
+    this.numbers = new DataView(grown.buffer)
+  }
+
+  /** Leaves so many bytes to be filled in later. */
+  skip(bytes: number): void {
+    this.reserve(bytes)
+    this.position += bytes
+  }
+
+  /** What has been written from `start` to `end`; valid until the next write. */
+  view(start: number, end: number = this.position): Uint8Array {
+    return this.buffer.subarray(start, end)
+  }
+
+  /** Drops the first so many bytes and moves the rest to the front. */
+  drop(bytes: number): void {
+    if (bytes < this.position) this.buffer.copyWithin(0, bytes, this.position)
+    this.position -= bytes
   }
 
   /** An unsigned 32-bit number that is known to be one: tags and lengths. */
@@ -63,13 +85,13 @@ export class Writer {
   fixed32(value: number): void {
     if (typeof value !== "number" || value !== value >>> 0) fail(value)
     this.reserve(4)
-    this.view.setUint32(this.position, value, true)
+    this.numbers.setUint32(this.position, value, true)
     this.position += 4
   }
   sfixed32(value: number): void {
     if (typeof value !== "number" || value !== (value | 0)) fail(value)
     this.reserve(4)
-    this.view.setInt32(this.position, value, true)
+    this.numbers.setInt32(this.position, value, true)
     this.position += 4
   }
   int64(value: bigint): void {
@@ -87,25 +109,25 @@ export class Writer {
   fixed64(value: bigint): void {
     if (typeof value !== "bigint" || value !== BigInt.asUintN(64, value)) fail(value)
     this.reserve(8)
-    this.view.setBigUint64(this.position, value, true)
+    this.numbers.setBigUint64(this.position, value, true)
     this.position += 8
   }
   sfixed64(value: bigint): void {
     if (typeof value !== "bigint" || value !== BigInt.asIntN(64, value)) fail(value)
     this.reserve(8)
-    this.view.setBigInt64(this.position, value, true)
+    this.numbers.setBigInt64(this.position, value, true)
     this.position += 8
   }
   float(value: number): void {
     if (typeof value !== "number" || (Number.isFinite(value) && Math.abs(value) > FLOAT_MAX)) fail(value)
     this.reserve(4)
-    this.view.setFloat32(this.position, value, true)
+    this.numbers.setFloat32(this.position, value, true)
     this.position += 4
   }
   double(value: number): void {
     if (typeof value !== "number") fail(value)
     this.reserve(8)
-    this.view.setFloat64(this.position, value, true)
+    this.numbers.setFloat64(this.position, value, true)
     this.position += 8
   }
   bool(value: boolean): void {
@@ -141,10 +163,21 @@ export class Writer {
   }
 
   private longString(value: string): void {
-    const length = Buffer.byteLength(value)
-    this.raw32(length)
-    this.reserve(length)
-    this.buffer.write(value, this.position, length, "utf8")
+    // Most texts are ASCII: the length is put down as if this were one, and a text that turns out longer may have to move. A very long one is measured
+    // first, because room for its worst case would be three times its size.
+    const expected = value.length > MAX_GUESSED ? Buffer.byteLength(value) : value.length
+    this.reserve(5 + (value.length > MAX_GUESSED ? expected : value.length * 3))
+    const before = this.position
+    this.raw32(expected)
+    const start = this.position
+    const length = this.buffer.write(value, start, "utf8")
+    if (length !== expected) {
+      // its own length may take more bytes too; the text makes room before they are written
+      const moved = before + lengthOfVarint(length)
+      if (moved !== start) this.buffer.copyWithin(moved, start, start + length)
+      this.position = before
+      this.raw32(length)
+    }
     this.position += length
   }
 
@@ -161,7 +194,7 @@ export class Writer {
       this.buffer[start - 1] = length
       return
     }
-    const more = length < 0x4000 ? 1 : length < 0x200000 ? 2 : length < 0x10000000 ? 3 : 4
+    const more = length < 0x10000000 ? lengthOfVarint(length) - 1 : 4
     this.reserve(more)
     this.buffer.copyWithin(start + more, start, this.position)
     this.position += more

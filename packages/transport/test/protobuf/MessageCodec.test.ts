@@ -151,7 +151,7 @@ describe("compiled protobuf codecs", () => {
       const expected = toBinary(type, message)
       assert.deepStrictEqual(new Uint8Array(codec.encode(init)), expected, "from an initialiser")
       assert.deepStrictEqual(new Uint8Array(codec.encode(message)), expected, "from a message")
-      assert.deepStrictEqual(new Uint8Array(codec.encodeFramed(init)).subarray(5), expected)
+      assert.deepStrictEqual(new Uint8Array(MessageCodec.encodeFramed(codec, init)).subarray(5), expected)
       assert.deepStrictEqual(codec.decode(expected), fromBinary(type, expected))
     }
   })
