@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { gzipSync } from "node:zlib"
-import { EchoReplySchema } from "./gen/test/v1/echo_pb.ts"
-import { clientOf, until } from "./Harness.ts"
+import { EchoReplySchema, EchoRequestSchema } from "./gen/test/v1/echo_pb.ts"
+import { clientOf, turn, until } from "./Harness.ts"
 import { framed, type Script, scripted, silent } from "./Raw.ts"
 
 const message = toBinary(EchoReplySchema, create(EchoReplySchema, { text: "hello" }))
@@ -272,12 +272,92 @@ describe("second tries", () => {
     })
   )
 
-  it.effect("nor when requests have been taken from the caller's stream", () =>
+  it.effect("nor when it had begun to answer", () =>
     Effect.gen(function* () {
-      const server = yield* scripted(refuse)
+      const server = yield* scripted((stream) => {
+        stream.headers(head(), false)
+        stream.data(good, false)
+        stream.connection.ping(() => stream.reset(0x7))
+      })
       const { echo } = yield* clientOf(server)
-      assert.strictEqual(KratosError.code(yield* Effect.flip(echo.clientStream(Stream.make({})))), 503)
-      assert.strictEqual(server.seen.streams, 1)
+      let got = 0
+      const failure = yield* Effect.flip(Stream.runForEach(echo.serverStream({}), () => Effect.sync(() => got++)))
+      assert.deepStrictEqual([KratosError.code(failure), got, server.seen.streams], [503, 1, 1])
+    })
+  )
+
+  /** Refuses streams until `refusals` are used up, after some of their data; then collects and answers. */
+  const collecting = (refusals: number, after: number) => {
+    const bodies: Array<Buffer> = []
+    const script: Script = (stream, _, __, number) => {
+      let received = 0
+      const chunks: Array<Buffer> = []
+      if (number < refusals && after === 0) stream.reset(0x7)
+      return {
+        onData: (data, end) => {
+          stream.consumed(data.length)
+          received += data.length
+          chunks.push(Buffer.from(data))
+          if (number < refusals && received >= after) stream.reset(0x7)
+          else if (end) {
+            bodies.push(Buffer.concat(chunks))
+            well(stream)
+          }
+        },
+        onTrailers: () => {},
+        onAbort: () => {}
+      }
+    }
+    return { bodies, script }
+  }
+  const requestOf = (text: string) => framed(toBinary(EchoRequestSchema, create(EchoRequestSchema, { text })))
+
+  it.effect("streams of requests are sent again from the first message; the caller's stream runs once", () =>
+    Effect.gen(function* () {
+      for (const after of [0, 1, 30_000]) {
+        const { bodies, script } = collecting(3, after)
+        const { echo } = yield* clientOf(yield* scripted(script))
+        let ran = 0
+        const texts = Array.from({ length: 50 }, (_, i) => String(i).repeat(1000))
+        const requests = Stream.concat(
+          Stream.fromIterable(texts.slice(0, 20)),
+          Stream.fromEffect(
+            Effect.andThen(
+              turn,
+              Effect.sync(() => (ran++, texts[20]!))
+            )
+          )
+        ).pipe(
+          Stream.concat(Stream.fromIterable(texts.slice(21))),
+          Stream.map((text) => ({ text }))
+        )
+        assert.strictEqual((yield* echo.clientStream(requests)).text, "hello")
+        assert.strictEqual(ran, 1)
+        assert.deepStrictEqual(bodies, [Buffer.concat(texts.map(requestOf))], `after ${after}`)
+      }
+    })
+  )
+
+  it.effect("a failure of the caller's stream between two tries is the failure of the call", () =>
+    Effect.gen(function* () {
+      const { script } = collecting(1, 1)
+      const { echo } = yield* clientOf(yield* scripted(script))
+      const requests = Stream.concat(
+        Stream.make({ text: "a" }),
+        Stream.fromEffect(Effect.andThen(Effect.repeat(turn, { times: 10 }), Effect.fail("mine")))
+      )
+      assert.strictEqual(yield* Effect.flip(echo.clientStream(requests as Stream.Stream<{ text: string }>)), "mine" as never)
+    })
+  )
+
+  it.effect("but not once more has been sent than is kept", () =>
+    Effect.gen(function* () {
+      const { bodies, script } = collecting(1, 300_000)
+      const server = yield* scripted(script)
+      const { echo } = yield* clientOf(server)
+      const requests = Stream.map(Stream.fromIterable(Array.from({ length: 50 }, (_, i) => i)), () => ({ text: "x".repeat(10_000) }))
+      assert.strictEqual(KratosError.code(yield* Effect.flip(echo.clientStream(requests))), 503)
+      assert.deepStrictEqual([server.seen.streams, bodies.length], [1, 0])
     })
   )
 

@@ -1,6 +1,6 @@
 /**
  * The innermost effect of a client's method: takes a connection, sends the request, completes with the reply. A stream that the server never
- * processed (GOAWAY, REFUSED_STREAM) is opened again on another connection; a deadline that passes resets the stream.
+ * processed (GOAWAY, REFUSED_STREAM, a connection lost before it left) is opened again; a deadline that passes resets the stream.
  */
 import type { DescMethod, Message } from "@bufbuild/protobuf"
 import { Call } from "@effect-kratos/core/Call"
@@ -10,11 +10,10 @@ import type { ReasonClass } from "@effect-kratos/core/error/Reason"
 import { Grpc } from "@effect-kratos/core/error/Status"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
 import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { Channel, Connection } from "../Channel.ts"
 import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
 import type { Timer } from "../DeadlineTimers.ts"
@@ -22,6 +21,7 @@ import * as HeaderFields from "../HeaderFields.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
 import type { Outgoing } from "../Outgoing.ts"
 import * as GrpcError from "./GrpcError.ts"
+import { Requests } from "./Requests.ts"
 import * as GrpcStatus from "./Status.ts"
 import { operationOf } from "../Method.ts"
 
@@ -37,11 +37,14 @@ export interface Options {
   readonly waitForReady: boolean
 }
 
-/** How often a stream that the server has not processed is opened again. */
-const RETRIES = 3
+/**
+ * What tries of a call may cost that the server has not processed: a refusal costs `REFUSED`, so that a server which refuses everything is asked four times;
+ * a connection that goes away costs one, because the next one is another, and connections that keep going away meet the back-off of their node.
+ */
+const BUDGET = 15
+const REFUSED = 5
 /** How much earlier than ours a server's timer may fire, in milliseconds: `grpc-timeout` is rounded. */
 const CLOCK_SKEW = 2
-const EMPTY = new Uint8Array(0)
 
 /** Completes with the reply message of the kinds that have one; otherwise replies go to the queue of the call and it completes at their end. */
 export const make = (options: Options): Effect.Effect<Message | void, unknown> => {
@@ -51,30 +54,33 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
   const attempt = (
     call: Outgoing,
     deadline: number | undefined,
-    retries: number,
-    context: Context.Context<never>
+    budget: number,
+    context: Context.Context<never>,
+    requests: Requests | undefined
   ): Effect.Effect<Message | void, unknown> => {
     const ready = channel.ready()
-    if (ready !== undefined) return exchange(ready, call, deadline, retries, context)
-    return wait(call, deadline, retries, context, false)
+    if (ready !== undefined) return exchange(ready, call, deadline, budget, context, requests)
+    return wait(call, deadline, budget, context, requests, false)
   }
   const wait = (
     call: Outgoing,
     deadline: number | undefined,
-    retries: number,
+    budget: number,
     context: Context.Context<never>,
+    requests: Requests | undefined,
     again: boolean
   ): Effect.Effect<Message | void, unknown> =>
     Effect.flatMap(channel.connection({ deadline, expired: () => exceeded(call), waitForReady, again }), (connection) =>
-      exchange(connection, call, deadline, retries, context)
+      exchange(connection, call, deadline, budget, context, requests)
     )
 
   const exchange = (
     connection: Connection,
     call: Outgoing,
     deadline: number | undefined,
-    retries: number,
-    context: Context.Context<never>
+    budget: number,
+    context: Context.Context<never>,
+    requests: Requests | undefined
   ): Effect.Effect<Message | void, unknown> =>
     Effect.callback((resume) => {
       const head = heads(connection, call, deadline === undefined ? undefined : deadline - channel.timers.now())
@@ -85,21 +91,20 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
         if (encoded instanceof KratosError.KratosError) return resume(Effect.fail(encoded))
         body = encoded
       }
-      const running = new Running(
-        options,
-        call,
-        deadline,
-        resume,
-        retries > 0 ? () => attempt(call, deadline, retries - 1, context) : undefined
-      )
+      const running = new Running(options, call, deadline, resume, (requests) => {
+        const left = budget - (connection.usable() ? REFUSED : 1)
+        if (left < 0) return undefined
+        const again = attempt(call, deadline, left, context, requests)
+        return requests === undefined ? again : Effect.onExit(again, () => Effect.sync(() => requests.stop()))
+      })
       const stream = connection.request(head, running.exchange, body, call.requests === undefined)
       // it has become full since it was picked, or is ending
-      if (stream === undefined) return resume(wait(call, deadline, retries, context, true))
+      if (stream === undefined) return resume(wait(call, deadline, budget, context, requests, true))
       running.exchange.stream = stream
       call.peer = connection.address
       call.replies.attach((bytes) => stream.consumed(bytes))
       if (deadline !== undefined) running.timer = channel.timers.add(deadline, () => running.expire())
-      if (call.requests !== undefined) running.send(call.requests, context)
+      if (call.requests !== undefined) running.send(call.requests, requests, context)
       return Effect.sync(() => running.cancel())
     })
 
@@ -108,7 +113,7 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
     const call = Context.getUnsafe(fiber.context, Call) as unknown as Outgoing
     const deadline = Context.get(fiber.context, Deadline.Current)
     if (deadline !== undefined && deadline <= channel.timers.now()) return Effect.fail(exceeded(call))
-    return attempt(call, deadline, call.requests === undefined ? RETRIES : 0, fiber.context)
+    return attempt(call, deadline, BUDGET, fiber.context, undefined)
   })
 }
 
@@ -121,6 +126,9 @@ const encode = ({ desc, protocol }: Options, message: object): Uint8Array | Krat
   }
 }
 
+/** Another try of a call, if it may have one; `requests` are those that it streams. */
+type Again = (requests: Requests | undefined) => Effect.Effect<Message | void, unknown> | undefined
+
 /** One try of a call: hears of its reply and completes the effect. */
 class Running implements Receiver {
   readonly output: MessageCodec
@@ -131,20 +139,20 @@ class Running implements Receiver {
   private readonly call: Outgoing
   private readonly deadline: number | undefined
   private readonly resume: (effect: Effect.Effect<Message | void, unknown>) => void
-  private readonly again: (() => Effect.Effect<Message | void, unknown>) | undefined
+  private readonly again: Again
   private readonly single: boolean
   private reply: Message | undefined = undefined
   private surplus = false
-  private sender: Fiber.Fiber<void, unknown> | undefined = undefined
-  private full = false
-  private drained: (() => void) | undefined = undefined
+  private requests: Requests | undefined = undefined
+  /** The server has begun to answer. */
+  private committed = false
 
   constructor(
     options: Options,
     call: Outgoing,
     deadline: number | undefined,
     resume: (effect: Effect.Effect<Message | void, unknown>) => void,
-    again: (() => Effect.Effect<Message | void, unknown>) | undefined
+    again: Again
   ) {
     this.options = options
     this.output = options.output
@@ -158,6 +166,8 @@ class Running implements Receiver {
   }
 
   onHeader(metadata: MutableMetadata): void {
+    this.committed = true
+    this.requests?.commit()
     this.call.reply = metadata
   }
 
@@ -186,14 +196,16 @@ class Running implements Receiver {
   }
 
   onUnprocessed(): void {
-    this.finish(
-      this.again === undefined ? Effect.fail(GrpcError.unavailable("the server did not take the call")) : Effect.suspend(this.again)
-    )
+    const { requests } = this
+    const again = this.committed || requests?.suspend() === false ? undefined : this.again(requests)
+    if (again === undefined) return this.finish(Effect.fail(GrpcError.unavailable("the server did not take the call")))
+    // they go on with the next try
+    this.requests = undefined
+    this.finish(again)
   }
 
   onDrain(): void {
-    this.full = false
-    this.drained?.()
+    this.requests?.onDrain()
   }
 
   private isLate(): boolean {
@@ -211,43 +223,17 @@ class Running implements Receiver {
     this.release()
   }
 
-  /** Sends the messages of a streamed request, as fast as the wire takes them. */
-  send(requests: Stream.Stream<object, unknown>, context: Context.Context<never>): void {
+  /** Sends the messages of a streamed request, as fast as the wire takes them: from the first, or on behalf of an earlier try. */
+  send(messages: Stream.Stream<object, unknown>, earlier: Requests | undefined, context: Context.Context<never>): void {
     const stream = this.exchange.stream!
-    const write = (messages: ReadonlyArray<object>, from = 0): Effect.Effect<void, unknown> =>
-      Effect.suspend(() => {
-        for (let i = from; i < messages.length && !stream.closed; i++) {
-          const bytes = this.encode(messages[i]!)
-          if (bytes instanceof KratosError.KratosError) return Effect.fail(bytes)
-          if (stream.data(bytes, false)) continue
-          // the rest of a large batch waits unencoded
-          this.full = true
-          return Effect.andThen(this.drain, write(messages, i + 1))
-        }
-        return Effect.void
-      })
-    this.sender = Effect.runForkWith(context)(Stream.runForEachArray(requests, (messages) => write(messages)))
-    this.sender.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) stream.data(EMPTY, true)
-      else if (this.sender !== undefined) {
-        // the caller's own stream failed: the call fails with it, and the server hears of a cancellation
-        this.exchange.cancel()
-        this.finish(Effect.failCause(exit.cause))
-      }
-    })
-  }
-
-  private readonly drain: Effect.Effect<void> = Effect.callback((resume) => {
-    // the fiber may have yielded since the stream was found full
-    if (!this.full) return resume(Effect.void)
-    this.drained = () => {
-      this.drained = undefined
-      resume(Effect.void)
+    const onFailure = (cause: Cause.Cause<unknown>): void => {
+      // the caller's own stream failed: the call fails with it, and the server hears of a cancellation
+      this.exchange.cancel()
+      this.finish(Effect.failCause(cause))
     }
-  })
-
-  private encode(message: object): Uint8Array | KratosError.KratosError {
-    return encode(this.options, message)
+    this.requests = earlier
+    if (earlier !== undefined) earlier.resume(stream, onFailure)
+    else this.requests = new Requests(messages, (message) => encode(this.options, message), context, stream, onFailure)
   }
 
   private finish(effect: Effect.Effect<Message | void, unknown>): void {
@@ -257,9 +243,7 @@ class Running implements Receiver {
 
   private release(): void {
     if (this.timer !== undefined) this.options.channel.timers.remove(this.timer)
-    const sender = this.sender
-    this.sender = undefined
-    sender?.interruptUnsafe()
+    this.requests?.stop()
   }
 }
 
