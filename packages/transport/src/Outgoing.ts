@@ -25,8 +25,7 @@ export class Outgoing implements CallShape {
   readonly request: Metadata.MutableMetadata = Metadata.make()
   reply: Metadata.MutableMetadata = Metadata.make()
   trailers: Metadata.MutableMetadata = Metadata.make()
-  /** Where the reply's messages go, for the kinds that stream them. */
-  readonly replies: MessageQueue.MessageQueue<Message, unknown> = new MessageQueue.MessageQueue()
+  private queue: MessageQueue.MessageQueue<Message, unknown> | undefined = undefined
 
   constructor(
     transport: string,
@@ -45,5 +44,9 @@ export class Outgoing implements CallShape {
     this.deadline = deadline
     this.message = message
     this.requests = requests
+  }
+  /** Where the reply's messages go, for the kinds that stream them; made when it is first asked for, because it costs as much as a whole unary call. */
+  get replies(): MessageQueue.MessageQueue<Message, unknown> {
+    return (this.queue ??= new MessageQueue.MessageQueue())
   }
 }

@@ -102,7 +102,7 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
       if (stream === undefined) return resume(wait(call, deadline, budget, context, requests, true))
       running.exchange.stream = stream
       call.peer = connection.address
-      call.replies.attach((bytes) => stream.consumed(bytes))
+      if (!running.single) call.replies.attach((bytes) => stream.consumed(bytes))
       if (deadline !== undefined) running.timer = channel.timers.add(deadline, () => running.expire())
       if (call.requests !== undefined) running.send(call.requests, requests, context)
       return Effect.sync(() => running.cancel())
@@ -140,7 +140,8 @@ class Running implements Receiver {
   private readonly deadline: number | undefined
   private readonly resume: (effect: Effect.Effect<Message | void, unknown>) => void
   private readonly again: Again
-  private readonly single: boolean
+  /** The call has one reply. */
+  readonly single: boolean
   private reply: Message | undefined = undefined
   private surplus = false
   private requests: Requests | undefined = undefined
