@@ -103,7 +103,7 @@ const write = (encoder: Encoder.Encoder, writer: Writer, reply: Reply): boolean 
 }
 
 export const json = (schema: DescMessage, registry: Registry): MessageCodec => {
-  const write = JsonWriter.make({ alwaysEmitImplicit: true, registry }).message(schema)
+  const write = JsonWriter.make({ unset: "implicit", registryOf: () => registry }).message(schema)
   const encode = (reply: Reply) => Utf8.encode(write(complete(schema, reply)))
   return {
     decode: (bytes) => {

@@ -152,7 +152,8 @@ class Reader {
 
   private enumeration(field: DescField, tree: Tree): number {
     const text = this.text(tree)
-    const number = text === undefined ? this.integer(tree) : this.attempt(() => Text.parser(field)!(text))
+    const isName = text !== undefined && !/^\s*[+-]?\d/.test(text)
+    const number = isName ? this.attempt(() => Text.parser(field)!(text)) : Number(this.integer(tree))
     if (typeof number !== "number" || (number | 0) !== number) return this.fail("expected the number of an enum value")
     if (!field.enum!.open && field.enum!.value[number] === undefined) return this.fail("expected the number of an enum value")
     return number

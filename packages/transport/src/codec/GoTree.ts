@@ -92,8 +92,8 @@ const messageTree = (message: ReflectMessage, style: Style): Tree => {
     const isSet = message.isSet(field)
     if (!isSet && (style.omitEmpty || hasPresence(field))) {
       if (!style.omitEmpty) entries.push([style.name(member), null])
-    } else if (style.omitEmpty && isEmptyBytes(field, message)) {
-      // an empty slice is nothing, even where Go's code could tell
+    } else if (style.omitEmpty && isEmptyInGo(field, message)) {
+      // nothing, even where Go's code could tell
     } else entries.push([style.name(member), fieldTree(field, message, style)])
   }
   return { entries }
@@ -102,8 +102,14 @@ const messageTree = (message: ReflectMessage, style: Style): Tree => {
 const implicit = 2
 const hasPresence = (field: DescField): boolean => field.fieldKind !== "list" && field.fieldKind !== "map" && field.presence !== implicit
 
-const isEmptyBytes = (field: DescField, message: ReflectMessage): boolean =>
-  field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES && (message.get(field) as Uint8Array).length === 0
+/** An empty slice, and a zero of either sign. */
+const isEmptyInGo = (field: DescField, message: ReflectMessage): boolean => {
+  if (field.fieldKind !== "scalar") return false
+  if (field.scalar === ScalarType.BYTES) return (message.get(field) as Uint8Array).length === 0
+  return (
+    field.presence === implicit && (field.scalar === ScalarType.DOUBLE || field.scalar === ScalarType.FLOAT) && message.get(field) === 0
+  )
+}
 
 const fieldTree = (field: DescField, message: ReflectMessage, style: Style): Tree => {
   // the getter's type depends on the kind of field
@@ -148,15 +154,4 @@ const jsonTree = (json: JsonValue): Tree => {
   if (typeof json === "object" && json !== null)
     return { entries: sorted(Object.entries(json).map(([key, value]): Entry => [key, jsonTree(value)])) }
   return typeof json === "number" ? new Float(json, false) : json
-}
-
-/** The shortest decimal that reads back as the same number, in the notation that JavaScript and Go's JSON share. */
-export const formatFloat = ({ single, value }: Float): string => {
-  if (Object.is(value, -0)) return "-0"
-  if (!single || Number.isInteger(value)) return String(value)
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits))
-    if (Math.fround(short) === value) return String(short)
-  }
-  return String(Number(value.toPrecision(9)))
 }

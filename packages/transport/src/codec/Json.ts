@@ -1,9 +1,10 @@
 /**
- * protobuf-JSON. Replies have all implicit fields (Kratos' EmitUnpopulated), camelCase names, 64-bit integers as strings; input may use
+ * protobuf-JSON. Replies have all fields, also unset ones (Kratos' EmitUnpopulated), camelCase names, 64-bit integers as strings; input may use
  * either name of a field, numbers or strings, and fields that nobody knows are skipped unless told otherwise. Duplicate keys are an error:
  * two readers that disagree on which one counts are an old way around checks.
  */
-import { fromJsonString, type DescField, type Message, type Registry } from "@bufbuild/protobuf"
+import { fromJsonString, type DescField, type DescMessage, type JsonReadOptions, type Message, type Registry } from "@bufbuild/protobuf"
+import * as AnyTypes from "./AnyTypes.ts"
 import * as Codec from "./Codec.ts"
 import * as JsonWriter from "./JsonWriter.ts"
 import * as StdJson from "./StdJson.ts"
@@ -12,11 +13,18 @@ import * as Utf8 from "./Utf8.ts"
 export interface Options {
   /** Label of replies. Default `json`. */
   readonly name?: "json" | "protojson" | undefined
-  /** Writes scalars, lists and maps that hold nothing. Default true. */
-  readonly emitImplicit?: boolean | undefined
-  /** Skips input fields that the message does not have. Default true. */
+  /**
+   * What is written of fields that hold nothing: scalars, enums, lists and maps, and unset messages as null (`all`, as Kratos has it), the same
+   * without the messages (`implicit`), or nothing (`none`). Members of a oneof and `optional` fields are never written unset. Default `all`.
+   */
+  readonly unset?: "all" | "implicit" | "none" | undefined
+  /** Writes `user_id`, not `userId`; both are read. Default false. */
+  readonly protoNames?: boolean | undefined
+  /** Writes enum values as numbers, not names; both are read. Default false. */
+  readonly enumNumbers?: boolean | undefined
+  /** Skips input fields and names of enum values that the contract does not have. Default true. */
   readonly ignoreUnknown?: boolean | undefined
-  /** What `google.protobuf.Any` may hold. Default nothing. */
+  /** What `google.protobuf.Any` may hold. Default the messages of the contract's file and its imports, and the well-known types. */
   readonly registry?: Registry | undefined
 }
 
@@ -24,21 +32,28 @@ export interface Options {
 const maxDepth = 100
 
 export const make = (options: Options = {}): Codec.Codec => {
-  const { emitImplicit = true, ignoreUnknown = true, name = "json", registry } = options
-  const writer = JsonWriter.make({ alwaysEmitImplicit: emitImplicit, ...(registry === undefined ? undefined : { registry }) })
-  const read = { ignoreUnknownFields: ignoreUnknown, recursionLimit: maxDepth, ...(registry === undefined ? undefined : { registry }) }
+  const { enumNumbers, ignoreUnknown = true, name = "json", protoNames, registry, unset = "all" } = options
+  const registryOf = registry === undefined ? AnyTypes.of : () => registry
+  const writer = JsonWriter.make({ unset, protoNames, enumNumbers, registryOf })
+  const rules = new WeakMap<DescMessage, Partial<JsonReadOptions>>()
+  const rulesOf = (schema: DescMessage): Partial<JsonReadOptions> => {
+    let found = rules.get(schema)
+    if (found === undefined)
+      rules.set(schema, (found = { ignoreUnknownFields: ignoreUnknown, recursionLimit: maxDepth, registry: registryOf(schema) }))
+    return found
+  }
   const what = "body unmarshal json"
   return {
     name,
     contentType: `application/${name}`,
     contentTypes: name === "json" ? ["application/json", "text/json"] : ["application/protojson"],
     encode: (schema, message) => Codec.encoding(() => Utf8.encode(writer.message(schema)(message))),
-    decode: (schema, bytes) => Codec.decoding(what, () => fromJsonString(schema, Utf8.decodeText(bytes), read)),
+    decode: (schema, bytes) => Codec.decoding(what, () => fromJsonString(schema, Utf8.decodeText(bytes), rulesOf(schema))),
     field: {
       encode: (field, message) => Codec.encoding(() => Utf8.encode(writer.field(field)(message))),
       decode: (field, message, bytes) =>
         Codec.decoding(what, () => {
-          move(field, fromJsonString(field.parent, wrapped(field, Utf8.decodeText(bytes)), read), message)
+          move(field, fromJsonString(field.parent, wrapped(field, Utf8.decodeText(bytes)), rulesOf(field.parent)), message)
         })
     }
   }

@@ -3,7 +3,8 @@
  * has a limit, and what HTML would see as markup is escaped, as Go's standard library does.
  */
 import { BadText } from "./BadText.ts"
-import { type Entry, Float, formatFloat, isEntries, Plain, type Tree } from "./GoTree.ts"
+import * as FloatText from "./FloatText.ts"
+import { type Entry, Float, isEntries, Plain, type Tree } from "./GoTree.ts"
 
 /** Writes a tree. Throws for numbers that JSON does not have. */
 export const write = (tree: Tree): string => {
@@ -12,7 +13,7 @@ export const write = (tree: Tree): string => {
   if (typeof tree === "boolean" || typeof tree === "bigint" || typeof tree === "number") return String(tree)
   if (tree instanceof Float) {
     if (!Number.isFinite(tree.value)) throw new RangeError("JSON has no such number")
-    return formatFloat(tree)
+    return FloatText.json(tree.value, tree.single)
   }
   if (Array.isArray(tree)) return `[${(tree as ReadonlyArray<Tree>).map(write).join(",")}]`
   if (!isEntries(tree)) throw new TypeError("expected a value of JSON")

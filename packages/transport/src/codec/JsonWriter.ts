@@ -1,27 +1,34 @@
 /**
- * Writes protobuf-JSON as text, compiled once per message type from its descriptor: the same bytes as protobuf-es' `toJsonString`, without
- * the tree of objects in between. Messages with a JSON form of their own, or with a shape that a plain walk would get wrong, are left to
- * protobuf-es.
+ * Writes protobuf-JSON as text, compiled once per message type from its descriptor, without a tree of objects in between. Numbers are written as Go's
+ * protojson writes them: a `float` as its own shortest decimal, zero with its sign. Field masks are left to protobuf-es.
  */
 import {
-  create,
-  fromJson,
+  fromBinary,
   ScalarType,
   toJsonString,
   type DescEnum,
   type DescField,
   type DescMessage,
   type JsonValue,
-  type JsonWriteOptions,
   type Message,
   type Registry
 } from "@bufbuild/protobuf"
-import { isWrapperDesc, StructSchema } from "@bufbuild/protobuf/wkt"
+import { isWrapperDesc, type Any, type ListValue, type Struct, type Value } from "@bufbuild/protobuf/wkt"
 import { Buffer } from "node:buffer"
+import * as FloatText from "./FloatText.ts"
+import * as JsonString from "./JsonString.ts"
+import * as StructText from "./StructText.ts"
+import * as TimeText from "./TimeText.ts"
 
 export interface Options {
-  readonly alwaysEmitImplicit: boolean
-  readonly registry?: Registry
+  /** Of what holds nothing, which is written: scalars, enums, lists and maps (`implicit`), and unset messages as null besides (`all`), or nothing. */
+  readonly unset: "none" | "implicit" | "all"
+  /** `user_id` rather than `userId`. */
+  readonly protoNames?: boolean | undefined
+  /** Enum values as numbers rather than names. */
+  readonly enumNumbers?: boolean | undefined
+  /** What `google.protobuf.Any` may hold, for each message type that is written. */
+  readonly registryOf?: ((schema: DescMessage) => Registry) | undefined
 }
 
 /** Writers throw when a value does not have the type of its field. */
@@ -41,21 +48,20 @@ const implicit = 2
 const legacyRequired = 3
 
 export const make = (options: Options): JsonWriter => {
+  const { protoNames = false, enumNumbers = false, registryOf } = options
+  const emitImplicit = options.unset !== "none"
   const writers = new WeakMap<DescMessage, (message: Message) => string>()
   const fields = new WeakMap<DescField, (message: Message) => string>()
 
   const message = (schema: DescMessage): ((message: Message) => string) => writers.get(schema) ?? compile(schema)
 
   const compile = (schema: DescMessage): ((message: Message) => string) => {
-    if (!isPlain(schema)) {
-      const write = (message: Message): string => toJsonString(schema, message, options as JsonWriteOptions)
-      writers.set(schema, write)
-      return write
-    }
-    const members: Array<WriteField> = []
     const { typeName } = schema
+    const special = specialOf(schema, () => registryOf?.(schema), message)
+    const members: Array<WriteField> = []
     const write = (message: Message): string => {
       if (message.$typeName !== typeName) throw new TypeError(`expected a message ${typeName}`)
+      if (special !== undefined) return special(message)
       // a message is a record of its members
       const record = message as unknown as Members
       let text = "{"
@@ -64,13 +70,15 @@ export const make = (options: Options): JsonWriter => {
     }
     // before the fields, for messages that hold themselves
     writers.set(schema, write)
+    if (special !== undefined) return write
     for (const field of schema.fields.toSorted((a, b) => a.number - b.number)) members.push(member(field))
     return write
   }
 
   const member = (field: DescField): WriteField => {
-    const first = `${JSON.stringify(field.jsonName)}:`
-    const later = `,${JSON.stringify(field.jsonName)}:`
+    const key = JSON.stringify(protoNames ? field.name : field.jsonName)
+    const first = `${key}:`
+    const later = `,${key}:`
     const name = field.localName
     const write = value(field)
     const append = (text: string, value: unknown): string => text + (text.length === 1 ? first : later) + write(value)
@@ -82,17 +90,26 @@ export const make = (options: Options): JsonWriter => {
       }
     }
     if (field.fieldKind === "list") {
-      return (message, text) =>
-        (message[name] as ReadonlyArray<unknown>).length > 0 || options.alwaysEmitImplicit ? append(text, message[name]) : text
+      return (message, text) => ((message[name] as ReadonlyArray<unknown>).length > 0 || emitImplicit ? append(text, message[name]) : text)
     }
     if (field.fieldKind === "map") {
-      return (message, text) =>
-        options.alwaysEmitImplicit || Object.keys(message[name] as object).length > 0 ? append(text, message[name]) : text
+      return (message, text) => (emitImplicit || Object.keys(message[name] as object).length > 0 ? append(text, message[name]) : text)
+    }
+    if (field.presence === legacyRequired) {
+      return (message, text) => {
+        if (message[name] === undefined || !Object.hasOwn(message, name)) throw wrong(`the required field ${field.name}`)
+        return append(text, message[name])
+      }
     }
     if (field.presence !== implicit) {
-      return (message, text) => (message[name] !== undefined && Object.hasOwn(message, name) ? append(text, message[name]) : text)
+      // `optional` of proto3 is a oneof to Go, which says nothing of those
+      const emitNull = options.unset === "all" && !field.proto.proto3Optional
+      return (message, text) => {
+        if (message[name] !== undefined && Object.hasOwn(message, name)) return append(text, message[name])
+        return emitNull ? `${text}${text.length === 1 ? first : later}null` : text
+      }
     }
-    if (options.alwaysEmitImplicit) return (message, text) => append(text, message[name])
+    if (emitImplicit) return (message, text) => append(text, message[name])
     return (message, text) => (isZero(field, message[name]) ? text : append(text, message[name]))
   }
 
@@ -101,12 +118,16 @@ export const make = (options: Options): JsonWriter => {
       case "scalar":
         return scalar(field.scalar)
       case "enum":
-        return enumeration(field.enum)
+        return enumeration(field.enum, enumNumbers)
       case "message":
         return isUnwrapped(field) ? scalar(field.message.fields[0]!.scalar!) : nested(field)
       case "list": {
         const item =
-          field.listKind === "scalar" ? scalar(field.scalar) : field.listKind === "enum" ? enumeration(field.enum) : nested(field)
+          field.listKind === "scalar"
+            ? scalar(field.scalar)
+            : field.listKind === "enum"
+              ? enumeration(field.enum, enumNumbers)
+              : nested(field)
         return (items) => {
           const list = items as ReadonlyArray<unknown>
           let text = "["
@@ -115,11 +136,16 @@ export const make = (options: Options): JsonWriter => {
         }
       }
       case "map": {
-        const item = field.mapKind === "scalar" ? scalar(field.scalar) : field.mapKind === "enum" ? enumeration(field.enum) : nested(field)
+        const item =
+          field.mapKind === "scalar"
+            ? scalar(field.scalar)
+            : field.mapKind === "enum"
+              ? enumeration(field.enum, enumNumbers)
+              : nested(field)
         return (entries) => {
           const map = entries as Members
           let text = "{"
-          for (const key of Object.keys(map)) text += `${text.length === 1 ? "" : ","}${quote(key)}:${item(map[key])}`
+          for (const key of Object.keys(map)) text += `${text.length === 1 ? "" : ","}${JsonString.quote(key)}:${item(map[key])}`
           return `${text}}`
         }
       }
@@ -128,7 +154,7 @@ export const make = (options: Options): JsonWriter => {
 
   const nested = (field: DescField): WriteValue => {
     const schema = field.message!
-    if (isJson(field)) return struct
+    if (isJson(field)) return (value) => StructText.ofJson(value as JsonValue)
     // resolved on first use, for messages that hold themselves
     let write: ((message: Message) => string) | undefined
     return (value) => (write ??= message(schema))(value as Message)
@@ -143,18 +169,6 @@ export const make = (options: Options): JsonWriter => {
   }
 
   const compileField = (field: DescField): ((message: Message) => string) => {
-    if (!isPlain(field.parent)) {
-      // through protobuf-es: a message with this field alone, then the value out of its document
-      return (message) => {
-        const alone = create(field.parent)
-        const name = (field.oneof ?? field).localName
-        ;(alone as unknown as Record<string, unknown>)[name] = (message as unknown as Members)[name]
-        const document = JSON.parse(
-          toJsonString(field.parent, alone, { ...options, alwaysEmitImplicit: true } as JsonWriteOptions)
-        ) as Record<string, unknown>
-        return JSON.stringify(document[field.jsonName] ?? unset(field))
-      }
-    }
     const write = value(field)
     const empty = JSON.stringify(unset(field))
     const name = field.localName
@@ -179,10 +193,7 @@ const isUnwrapped = (field: DescField): boolean =>
 
 /** Structs in fields are held as the JSON that they stand for. */
 const isJson = (field: DescField): boolean =>
-  field.message?.typeName === StructSchema.typeName && field.parent.typeName !== "google.protobuf.Value"
-
-/** Through protobuf-es for its checks; how deep it may be is the sender's business. */
-const struct: WriteValue = (value) => toJsonString(StructSchema, fromJson(StructSchema, value as JsonValue, { recursionLimit: 10_000 }))
+  field.message?.typeName === "google.protobuf.Struct" && field.parent.typeName !== "google.protobuf.Value"
 
 const special = new Set(
   ["Any", "Timestamp", "Duration", "FieldMask", "Struct", "Value", "ListValue"].map((name) => `google.protobuf.${name}`)
@@ -191,16 +202,54 @@ const special = new Set(
 /** Whether protobuf-JSON has a form of its own for a message. */
 const hasOwnForm = (schema: DescMessage): boolean => special.has(schema.typeName) || isWrapperDesc(schema)
 
-/** Whether a walk over the fields writes what protobuf-es would. */
-const isPlain = (schema: DescMessage): boolean =>
-  !hasOwnForm(schema) &&
-  schema.fields.every(
-    (field) =>
-      // such keys come first in the object that protobuf-es fills
-      !/^\d/.test(field.jsonName) &&
-      // unset required fields are an error
-      field.presence !== legacyRequired
-  )
+/** The writer of a message that has a form of its own. */
+const specialOf = (
+  schema: DescMessage,
+  registry: () => Registry | undefined,
+  writerOf: (schema: DescMessage) => (message: Message) => string
+): ((message: Message) => string) | undefined => {
+  if (isWrapperDesc(schema)) {
+    const write = scalar(schema.fields[0]!.scalar!)
+    return (message) => write((message as unknown as Members)["value"])
+  }
+  // here and below the name says what a message is
+  switch (schema.typeName) {
+    case "google.protobuf.Any":
+      return (message) => any(message as Any, registry(), writerOf)
+    case "google.protobuf.Timestamp":
+      return (message) => `"${TimeText.formatTimestamp(message)}"`
+    case "google.protobuf.Duration":
+      return (message) => `"${TimeText.formatSeconds(message)}"`
+    case "google.protobuf.FieldMask":
+      return (message) => toJsonString(schema, message)
+    case "google.protobuf.Struct":
+      return (message) => StructText.ofStruct(message as Struct)
+    case "google.protobuf.Value":
+      return (message) => StructText.ofValue(message as Value)
+    case "google.protobuf.ListValue":
+      return (message) => StructText.ofList(message as ListValue)
+    default:
+      return undefined
+  }
+}
+
+const any = (
+  { typeUrl, value }: Any,
+  registry: Registry | undefined,
+  writerOf: (schema: DescMessage) => (message: Message) => string
+): string => {
+  if (typeUrl === "") {
+    if (value.length > 0) throw wrong("the type of a google.protobuf.Any")
+    return "{}"
+  }
+  const schema = registry?.getMessage(typeUrl.slice(typeUrl.lastIndexOf("/") + 1))
+  if (schema === undefined) throw new TypeError(`"${typeUrl}" is not in the type registry`)
+  const text = writerOf(schema)(fromBinary(schema, value))
+  const head = `{"@type":${JsonString.quote(typeUrl)}`
+  // what is no object with its fields, and Empty, which has none
+  if (hasOwnForm(schema) || schema.typeName === "google.protobuf.Empty") return `${head},"value":${text}}`
+  return text === "{}" ? `${head}}` : `${head},${text.slice(1)}`
+}
 
 const isZero = (field: DescField, value: unknown): boolean => {
   if (field.fieldKind === "enum") return value === field.enum.values[0]!.number
@@ -223,9 +272,9 @@ const isZero = (field: DescField, value: unknown): boolean => {
 
 const wrong = (expected: string): TypeError => new TypeError(`expected ${expected}`)
 
-const enumeration = (desc: DescEnum): WriteValue => {
+const enumeration = (desc: DescEnum, numbers: boolean): WriteValue => {
   const isNull = desc.typeName === "google.protobuf.NullValue"
-  const names = new Map(desc.values.map((value) => [value.number, JSON.stringify(value.jsonName)]))
+  const names = new Map(numbers ? [] : desc.values.map((value) => [value.number, JSON.stringify(value.jsonName)]))
   return (value) => {
     if (typeof value !== "number") throw wrong("the number of an enum value")
     return isNull ? "null" : (names.get(value) ?? numeral(value))
@@ -237,7 +286,7 @@ const scalar = (type: ScalarType): WriteValue => {
     case ScalarType.STRING:
       return (value) => {
         if (typeof value !== "string") throw wrong("a string")
-        return quote(value)
+        return JsonString.quote(value)
       }
     case ScalarType.BOOL:
       return (value) => {
@@ -250,10 +299,17 @@ const scalar = (type: ScalarType): WriteValue => {
         return `"${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64")}"`
       }
     case ScalarType.DOUBLE:
+      return (value) => {
+        if (typeof value !== "number") throw wrong("a number")
+        return value - value === 0 ? (value === 0 && 1 / value < 0 ? "-0" : `${value}`) : `"${value}"`
+      }
     case ScalarType.FLOAT:
       return (value) => {
         if (typeof value !== "number") throw wrong("a number")
-        return Number.isFinite(value) ? `${value}` : `"${value}"`
+        const short = FloatText.shorten(value)
+        if (short - short === 0) return short === 0 && 1 / short < 0 ? "-0" : `${short}`
+        if (value - value === 0) throw wrong("a number of 32 bits")
+        return `"${value}"`
       }
     case ScalarType.INT32:
     case ScalarType.SINT32:
@@ -272,19 +328,9 @@ const scalar = (type: ScalarType): WriteValue => {
     default:
       return (value) => {
         if (typeof value !== "bigint" && typeof value !== "string" && !Number.isInteger(value)) throw wrong("an integer of 64 bits")
-        return typeof value === "string" ? quote(value) : `"${value as bigint | number}"`
+        return typeof value === "string" ? JsonString.quote(value) : `"${value as bigint | number}"`
       }
   }
 }
 
 const numeral = (value: number): string => (Number.isFinite(value) ? `${value}` : "null")
-
-/** A string literal. Short text is usually clean, and looking is cheaper than the general case. */
-const quote = (text: string): string => {
-  if (text.length > 48) return JSON.stringify(text)
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (code < 32 || code === 34 || code === 92 || (code >= 0xd800 && code <= 0xdfff)) return JSON.stringify(text)
-  }
-  return `"${text}"`
-}

@@ -6,6 +6,7 @@ import { create, ScalarType, type DescEnum, type DescField, type DescMessage } f
 import { FieldMaskSchema, isWrapperDesc } from "@bufbuild/protobuf/wkt"
 import { Buffer } from "node:buffer"
 import { BadText } from "./BadText.ts"
+import * as FloatText from "./FloatText.ts"
 import * as TimeText from "./TimeText.ts"
 
 /** Reads a value in the representation that protobuf-es holds; throws `BadText`. */
@@ -220,8 +221,9 @@ const scalarFormatter = (type: ScalarType, alphabet: "base64" | "base64url"): Fo
         return text + "=".repeat((4 - (text.length % 4)) % 4)
       }
     case ScalarType.DOUBLE:
+      return (value) => FloatText.go(value as number, false)
     case ScalarType.FLOAT:
-      return (value) => (Object.is(value, -0) ? "-0" : value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value))
+      return (value) => FloatText.go(value as number, true)
     default:
       return String
   }

@@ -95,6 +95,17 @@ export const formatDuration = (value: unknown): string => {
   return minutes < 60n ? `${sign}${minutes}m${rest}` : `${sign}${minutes / 60n}h${minutes % 60n}m${rest}`
 }
 
+/** Writes seconds with 0, 3, 6 or 9 digits behind the point (`1.500s`), as protobuf-JSON has it. Throws for what protobuf does not allow. */
+export const formatSeconds = (value: unknown): string => {
+  const { nanos, seconds } = value as Duration
+  const total = seconds * second + BigInt(nanos)
+  if (total > maxDuration || total < -maxDuration || nanos > 999_999_999 || nanos < -999_999_999)
+    throw new RangeError("duration out of range")
+  if ((seconds > 0n && nanos < 0) || (seconds < 0n && nanos > 0)) throw new RangeError("seconds and nanos have different signs")
+  const sign = nanos < 0 && seconds === 0n ? "-" : ""
+  return `${sign}${seconds}${fraction(nanos < 0 ? -nanos : nanos)}s`
+}
+
 /** A decimal without trailing zeros. */
 const ratio = (value: bigint, unit: bigint): string => {
   const digits = String(value % unit)

@@ -3,7 +3,8 @@
  * A document type is refused, and with it every entity but the five of XML itself: nothing expands, nothing is fetched.
  */
 import { BadText } from "./BadText.ts"
-import { type Entry, Float, formatFloat, isEntries, Plain, type Tree } from "./GoTree.ts"
+import * as FloatText from "./FloatText.ts"
+import { type Entry, Float, isEntries, Plain, type Tree } from "./GoTree.ts"
 
 /** Writes a tree as the element `name`: lists repeat it, null leaves it out. */
 export const write = (name: string, tree: Tree): string => {
@@ -14,11 +15,7 @@ export const write = (name: string, tree: Tree): string => {
 }
 
 const textOf = (tree: Tree): string => {
-  if (tree instanceof Float) {
-    if (tree.value === Infinity) return "+Inf"
-    if (tree.value === -Infinity) return "-Inf"
-    return formatFloat(tree)
-  }
+  if (tree instanceof Float) return FloatText.go(tree.value, tree.single)
   return String(tree)
 }
 

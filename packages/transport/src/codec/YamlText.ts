@@ -1,5 +1,6 @@
 /** Trees as YAML in block style, with every text quoted that could be taken for anything else. */
-import { type Entry, Float, formatFloat, isEntries, Plain, type Tree } from "./GoTree.ts"
+import * as FloatText from "./FloatText.ts"
+import { type Entry, Float, isEntries, Plain, type Tree } from "./GoTree.ts"
 
 export const write = (tree: Tree): string => {
   const text = block(tree, "")
@@ -37,7 +38,9 @@ const scalar = (tree: Tree): string => {
   if (tree instanceof Float) {
     if (Number.isNaN(tree.value)) return ".nan"
     if (!Number.isFinite(tree.value)) return tree.value > 0 ? ".inf" : "-.inf"
-    return formatFloat(tree)
+    // yaml.v3 takes `-0` for an integer, which has no sign
+    if (Object.is(tree.value, -0)) return "-0.0"
+    return FloatText.go(tree.value, tree.single)
   }
   if (typeof tree === "string") return quote(tree)
   if (tree instanceof Plain || typeof tree === "object") throw new TypeError("expected a scalar")

@@ -1,16 +1,25 @@
 /** Random messages from a descriptor, by a seed: every kind of field, with the values where things go wrong more likely than others. */
 import { create, ScalarType, type DescEnum, type DescField, type DescMessage, type Message } from "@bufbuild/protobuf"
 import { reflect } from "@bufbuild/protobuf/reflect"
-import { isWrapperDesc } from "@bufbuild/protobuf/wkt"
+import { anyPack, isWrapperDesc, StringValueSchema } from "@bufbuild/protobuf/wkt"
 
 export interface Random {
   /** From 0 up to, without, `limit`. */
   readonly below: (limit: number) => number
   readonly pick: <A>(items: ReadonlyArray<A>) => A
+  /** Whether enums may have values that nobody declared, numbers any bits, and an `Any` a message. */
+  readonly wild: boolean
+  /** Only what Kratos' form codec can write: declared enum values, durations of less than 292 years. */
+  readonly narrow: boolean
+  /** Text without line breaks and tabs. */
+  readonly tame: boolean
 }
 
 /** A small generator of 32 bits of state (mulberry32). */
-export const random = (seed: number): Random => {
+export const random = (
+  seed: number,
+  { narrow = false, tame = false, wild = false }: Partial<Pick<Random, "narrow" | "tame" | "wild">> = {}
+): Random => {
   let state = seed | 0
   const next = () => {
     state = (state + 0x6d2b79f5) | 0
@@ -19,9 +28,10 @@ export const random = (seed: number): Random => {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
   }
   const below = (limit: number) => Math.floor(next() * limit)
-  return { below, pick: (items) => items[below(items.length)]! }
+  return { below, pick: (items) => items[below(items.length)]!, narrow, tame, wild }
 }
 
+const broken = new Set(["\n", "\t", "\u2028"])
 const pieces = [
   "a",
   "Z",
@@ -53,8 +63,10 @@ const pieces = [
   "x"
 ]
 
+const tame = pieces.filter((piece) => !broken.has(piece))
+
 export const text = (random: Random, longest = 8): string =>
-  Array.from({ length: random.below(longest + 1) }, () => random.pick(pieces)).join("")
+  Array.from({ length: random.below(longest + 1) }, () => random.pick(random.tame ? tame : pieces)).join("")
 
 /** Which fields get values; the default is all. */
 export type Accept = (field: DescField) => boolean
@@ -86,7 +98,10 @@ const value = (field: DescField, random: Random, accept: Accept, depth: number):
   return reflect(field.message, special(field.message, random) ?? message(field.message, random, accept, depth + 1))
 }
 
-const enumeration = (desc: DescEnum, random: Random): number => random.pick(desc.values).number
+const enumeration = (desc: DescEnum, random: Random): number =>
+  random.wild && !random.narrow && desc.values.length > 1 && random.below(8) === 0
+    ? random.pick([-1, 77, 2147483647, -2147483648])
+    : random.pick(desc.values).number
 
 const special = (schema: DescMessage, random: Random): Message | undefined => {
   const make = (init: object) => create(schema, init as never)
@@ -96,7 +111,7 @@ const special = (schema: DescMessage, random: Random): Message | undefined => {
     case "google.protobuf.Duration": {
       const sign = random.pick([1, -1])
       return make({
-        seconds: random.pick([0n, 1n, 59n, 60n, 3600n, 86_399n, 315_576_000_000n - 1n]) * BigInt(sign),
+        seconds: random.pick([0n, 1n, 59n, 60n, 3600n, 86_399n, random.narrow ? 9_000_000_000n : 315_576_000_000n - 1n]) * BigInt(sign),
         nanos: nanos(random) * sign
       })
     }
@@ -109,7 +124,8 @@ const special = (schema: DescMessage, random: Random): Message | undefined => {
     case "google.protobuf.ListValue":
       return make({ values: Array.from({ length: 1 + random.below(3) }, () => jsonValue(random, 0)) })
     case "google.protobuf.Any":
-      return make({})
+      if (!random.wild) return make({})
+      return anyPack(StringValueSchema, create(StringValueSchema, { value: text(random) }))
     default:
       return isWrapperDesc(schema) ? make({ value: scalar(schema.fields[0]!.scalar!, random) }) : undefined
   }
@@ -129,7 +145,44 @@ const jsonValue = (random: Random, depth: number): Message => {
   return { $typeName: "google.protobuf.Value", kind: random.pick(depth > 1 ? kinds.slice(0, 4) : kinds)() } as Message
 }
 
+/** 32 random bits. */
+const bits = (random: Random): number => (random.below(0x10000) << 16) | random.below(0x10000)
+const bits64 = (random: Random): bigint => (BigInt(bits(random)) << 32n) | BigInt(bits(random) >>> 0)
+
+/** Any value of a number's type, large and small ones equally likely. */
+const anyNumber = (type: ScalarType, random: Random): unknown => {
+  switch (type) {
+    case ScalarType.DOUBLE: {
+      if (random.below(2) === 0) return (bits(random) / 10 ** random.below(12)) * 10 ** random.below(12)
+      return new Float64Array(new BigInt64Array([bits64(random)]).buffer)[0]
+    }
+    case ScalarType.FLOAT:
+      if (random.below(2) === 0) return Math.fround(bits(random) / 10 ** random.below(12))
+      return new Float32Array(new Int32Array([bits(random)]).buffer)[0]
+    case ScalarType.INT32:
+    case ScalarType.SINT32:
+    case ScalarType.SFIXED32:
+      return bits(random) >> random.below(32)
+    case ScalarType.UINT32:
+    case ScalarType.FIXED32:
+      return bits(random) >>> random.below(32)
+    case ScalarType.UINT64:
+    case ScalarType.FIXED64:
+      return BigInt.asUintN(64, bits64(random)) >> BigInt(random.below(64))
+    case ScalarType.INT64:
+    case ScalarType.SINT64:
+    case ScalarType.SFIXED64:
+      return BigInt.asIntN(64, bits64(random)) >> BigInt(random.below(64))
+    default:
+      return undefined
+  }
+}
+
 const scalar = (type: ScalarType, random: Random): unknown => {
+  if (random.wild && random.below(2) === 0) {
+    const number = anyNumber(type, random)
+    if (number !== undefined) return number
+  }
   switch (type) {
     case ScalarType.STRING:
       return text(random) || "s"

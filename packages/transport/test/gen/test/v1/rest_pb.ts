@@ -17,7 +17,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file test/v1/rest.proto.
  */
 export const file_test_v1_rest: GenFile = /*@__PURE__*/
-  fileDesc("ChJ0ZXN0L3YxL3Jlc3QucHJvdG8SB3Rlc3QudjEirxUKBFdpZGUSFAoMZG91YmxlX3ZhbHVlGAEgASgBEhMKC2Zsb2F0X3ZhbHVlGAIgASgCEhMKC2ludDMyX3ZhbHVlGAMgASgFEhMKC2ludDY0X3ZhbHVlGAQgASgDEhQKDHVpbnQzMl92YWx1ZRgFIAEoDRIUCgx1aW50NjRfdmFsdWUYBiABKAQSFAoMc2ludDMyX3ZhbHVlGAcgASgREhQKDHNpbnQ2NF92YWx1ZRgIIAEoEhIVCg1maXhlZDMyX3ZhbHVlGAkgASgHEhUKDWZpeGVkNjRfdmFsdWUYCiABKAYSFgoOc2ZpeGVkMzJfdmFsdWUYCyABKA8SFgoOc2ZpeGVkNjRfdmFsdWUYDCABKBASEgoKYm9vbF92YWx1ZRgNIAEoCBIUCgxzdHJpbmdfdmFsdWUYDiABKAkSEwoLYnl0ZXNfdmFsdWUYDyABKAwSHQoFY29sb3IYECABKA4yDi50ZXN0LnYxLkNvbG9yEiAKBHNpemUYESABKA4yEi50ZXN0LnYxLldpZGUuU2l6ZRIkCgZuZXN0ZWQYEiABKAsyFC50ZXN0LnYxLldpZGUuTmVzdGVkEg8KB2RvdWJsZXMYFCADKAESDAoEaW50cxgVIAMoBRINCgVsb25ncxgWIAMoAxINCgVib29scxgXIAMoCBIPCgdzdHJpbmdzGBggAygJEg0KBWJsb2JzGBkgAygMEh4KBmNvbG9ycxgaIAMoDjIOLnRlc3QudjEuQ29sb3ISJQoHbmVzdGVkcxgbIAMoCzIULnRlc3QudjEuV2lkZS5OZXN0ZWQSKQoGbGFiZWxzGB4gAygLMhkudGVzdC52MS5XaWRlLkxhYmVsc0VudHJ5Ei4KCWJ5X251bWJlchgfIAMoCzIbLnRlc3QudjEuV2lkZS5CeU51bWJlckVudHJ5EioKB2J5X2xvbmcYICADKAsyGS50ZXN0LnYxLldpZGUuQnlMb25nRW50cnkSKgoHYnlfZmxhZxghIAMoCzIZLnRlc3QudjEuV2lkZS5CeUZsYWdFbnRyeRIqCgdieV9uYW1lGCIgAygLMhkudGVzdC52MS5XaWRlLkJ5TmFtZUVudHJ5EhkKDG1heWJlX251bWJlchgoIAEoBUgBiAEBEhcKCm1heWJlX3RleHQYKSABKAlIAogBARIXCgptYXliZV9mbGFnGCogASgISAOIAQESKAoLbWF5YmVfY29sb3IYKyABKA4yDi50ZXN0LnYxLkNvbG9ySASIAQESGAoLbWF5YmVfYnl0ZXMYLCABKAxIBYgBARIVCgtjaG9pY2VfdGV4dBgyIAEoCUgAEhcKDWNob2ljZV9udW1iZXIYMyABKANIABItCg1jaG9pY2VfbmVzdGVkGDQgASgLMhQudGVzdC52MS5XaWRlLk5lc3RlZEgAEiYKDGNob2ljZV9jb2xvchg1IAEoDjIOLnRlc3QudjEuQ29sb3JIABI0Cg9jaG9pY2VfZHVyYXRpb24YNiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25IABItCgl0aW1lc3RhbXAYPCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKCGR1cmF0aW9uGD0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBG1hc2sYPiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEicKBnN0cnVjdBg/IAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSJQoFdmFsdWUYQCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSKAoEbGlzdBhBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWUSLgoKbnVsbF92YWx1ZRhCIAEoDjIaLmdvb2dsZS5wcm90b2J1Zi5OdWxsVmFsdWUSIQoDYW55GEMgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIlCgVlbXB0eRhEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRI0Cg53cmFwcGVkX2RvdWJsZRhGIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5Eb3VibGVWYWx1ZRIyCg13cmFwcGVkX2Zsb2F0GEcgASgLMhsuZ29vZ2xlLnByb3RvYnVmLkZsb2F0VmFsdWUSMgoNd3JhcHBlZF9pbnQ2NBhIIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5JbnQ2NFZhbHVlEjQKDndyYXBwZWRfdWludDY0GEkgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlEjIKDXdyYXBwZWRfaW50MzIYSiABKAsyGy5nb29nbGUucHJvdG9idWYuSW50MzJWYWx1ZRI0Cg53cmFwcGVkX3VpbnQzMhhLIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIwCgx3cmFwcGVkX2Jvb2wYTCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjQKDndyYXBwZWRfc3RyaW5nGE0gASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEjIKDXdyYXBwZWRfYnl0ZXMYTiABKAsyGy5nb29nbGUucHJvdG9idWYuQnl0ZXNWYWx1ZRIuCgp0aW1lc3RhbXBzGFAgAygLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZ2YWx1ZXMYUSADKAsyGS50ZXN0LnYxLldpZGUuVmFsdWVzRW50cnkSGwoHcmVuYW1lZBhaIAEoCVIKb3RoZXItbmFtZRINCgNmYXIYoI0GIAEoCRpZCgZOZXN0ZWQSDAoEbmFtZRgBIAEoCRIOCgZudW1iZXIYAiABKAMSDAoEdGFncxgDIAMoCRIjCgVjaGlsZBgEIAEoCzIULnRlc3QudjEuV2lkZS5OZXN0ZWQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1CeU51bWJlckVudHJ5EgsKA2tleRgBIAEoBRINCgV2YWx1ZRgCIAEoCToCOAEaQwoLQnlMb25nRW50cnkSCwoDa2V5GAEgASgDEiMKBXZhbHVlGAIgASgLMhQudGVzdC52MS5XaWRlLk5lc3RlZDoCOAEaPQoLQnlGbGFnRW50cnkSCwoDa2V5GAEgASgIEh0KBXZhbHVlGAIgASgOMg4udGVzdC52MS5Db2xvcjoCOAEaLQoLQnlOYW1lRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ARpFCgtWYWx1ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBIjwKBFNpemUSFAoQU0laRV9VTlNQRUNJRklFRBAAEg4KClNJWkVfU01BTEwQARIOCgpTSVpFX0xBUkdFEAJCCAoGY2hvaWNlQg8KDV9tYXliZV9udW1iZXJCDQoLX21heWJlX3RleHRCDQoLX21heWJlX2ZsYWdCDgoMX21heWJlX2NvbG9yQg4KDF9tYXliZV9ieXRlcyJ+ChFVcGRhdGVXaWRlUmVxdWVzdBIKCgJpZBgBIAEoCRIbCgR3aWRlGAIgASgLMg0udGVzdC52MS5XaWRlEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIPCgdkcnlfcnVuGAQgASgIInwKD1VwZGF0ZVdpZGVSZXBseRIKCgJpZBgBIAEoCRIbCgR3aWRlGAIgASgLMg0udGVzdC52MS5XaWRlEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIPCgdkcnlfcnVuGAQgASgIIiUKCUlkUmVxdWVzdBIKCgJpZBgBIAEoCRIMCgRub3RlGAIgASgJIiMKB0lkUmVwbHkSCgoCaWQYASABKAkSDAoEbm90ZRgCIAEoCSIbCgtOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJIj0KCU5hbWVSZXBseRIMCgRuYW1lGAEgASgJEhQKDGNvbnRlbnRfdHlwZRgCIAEoCRIMCgRzaXplGAMgASgDImoKC0Jvb2tSZXF1ZXN0EicKBGJvb2sYASABKAsyGS50ZXN0LnYxLkJvb2tSZXF1ZXN0LkJvb2sSDAoEdmlldxgCIAEoCRokCgRCb29rEgwKBG5hbWUYASABKAkSDgoGYXV0aG9yGAIgASgJIlYKD0xpc3RXaWRlUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSDAoEdGFncxgEIAMoCSJGCg1MaXN0V2lkZVJlcGx5EhwKBWl0ZW1zGAEgAygLMg0udGVzdC52MS5XaWRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJCCgtVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg8KB3Bvc3RfaWQYAiABKAMSEQoJZnVsbF92aWV3GAMgASgJIoABCgxUeXBlZFJlcXVlc3QSDgoGbnVtYmVyGAEgASgFEgsKA2JpZxgCIAEoBBIMCgRmbGFnGAMgASgIEh0KBWNvbG9yGAQgASgOMg4udGVzdC52MS5Db2xvchImCgJhdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUQoNVXBsb2FkUmVxdWVzdBIMCgRuYW1lGAEgASgJEiIKBGZpbGUYAiABKAsyFC5nb29nbGUuYXBpLkh0dHBCb2R5Eg4KBmZvbGRlchgDIAEoCSInCgtUYWdzUmVxdWVzdBIKCgJpZBgBIAEoCRIMCgR0YWdzGAIgAygJKj4KBUNvbG9yEhUKEUNPTE9SX1VOU1BFQ0lGSUVEEAASDQoJQ09MT1JfUkVEEAESDwoLQ09MT1JfR1JFRU4QAjKBDwoEUmVzdBJICgdHZXRXaWRlEg0udGVzdC52MS5XaWRlGg0udGVzdC52MS5XaWRlIh+C0+STAhkSFy92MS93aWRlL3tzdHJpbmdfdmFsdWV9Ej8KCkNyZWF0ZVdpZGUSDS50ZXN0LnYxLldpZGUaDS50ZXN0LnYxLldpZGUiE4LT5JMCDToBKiIIL3YxL3dpZGUSYAoLUmVwbGFjZVdpZGUSGi50ZXN0LnYxLlVwZGF0ZVdpZGVSZXF1ZXN0GhgudGVzdC52MS5VcGRhdGVXaWRlUmVwbHkiG4LT5JMCFToEd2lkZRoNL3YxL3dpZGUve2lkfRJ0CgpVcGRhdGVXaWRlEhoudGVzdC52MS5VcGRhdGVXaWRlUmVxdWVzdBoYLnRlc3QudjEuVXBkYXRlV2lkZVJlcGx5IjCC0+STAio6BHdpZGViBHdpZGUyHC92MS93aWRlL3t3aWRlLnN0cmluZ192YWx1ZX0STwoKRGVsZXRlV2lkZRISLnRlc3QudjEuSWRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IhWC0+STAg8qDS92MS93aWRlL3tpZH0STgoISGVhZFdpZGUSEi50ZXN0LnYxLklkUmVxdWVzdBoQLnRlc3QudjEuSWRSZXBseSIcgtPkkwIWQhQKBEhFQUQSDC92MS9pZHMve2lkfRJKCgdBbnlXaWRlEhIudGVzdC52MS5JZFJlcXVlc3QaEC50ZXN0LnYxLklkUmVwbHkiGYLT5JMCE0IRCgEqEgwvdjEvYW55L3tpZH0SUgoIR2V0U2hlbGYSFC50ZXN0LnYxLk5hbWVSZXF1ZXN0GhIudGVzdC52MS5OYW1lUmVwbHkiHILT5JMCFhIUL3YxL3tuYW1lPXNoZWx2ZXMvKn0SUAoHR2V0RmlsZRIULnRlc3QudjEuTmFtZVJlcXVlc3QaEi50ZXN0LnYxLk5hbWVSZXBseSIbgtPkkwIVEhMvdjEvZmlsZXMve25hbWU9Kip9El8KB0dldEJvb2sSFC50ZXN0LnYxLkJvb2tSZXF1ZXN0GhIudGVzdC52MS5OYW1lUmVwbHkiKoLT5JMCJBIiL3YxL3tib29rLm5hbWU9c2hlbHZlcy8qL2Jvb2tzLyoqfRJUCgpDYW5jZWxUYXNrEhIudGVzdC52MS5JZFJlcXVlc3QaEC50ZXN0LnYxLklkUmVwbHkiIILT5JMCGjoBKiIVL3YxL3Rhc2tzL3tpZH06Y2FuY2VsEoYBCghMaXN0V2lkZRIYLnRlc3QudjEuTGlzdFdpZGVSZXF1ZXN0GhYudGVzdC52MS5MaXN0V2lkZVJlcGx5IkiC0+STAkJaGxIZL3YxL3BhcmVudHMve3BhcmVudH0vd2lkZVoSOgEqIg0vdjEvd2lkZTpsaXN0YgVpdGVtcxIIL3YxL3dpZGUSYgoHR2V0VXNlchIULnRlc3QudjEuVXNlclJlcXVlc3QaFC50ZXN0LnYxLlVzZXJSZXF1ZXN0IiuC0+STAiUSIy92MS91c2Vycy97dXNlcl9pZH0vcG9zdHMve3Bvc3RfaWR9Em4KCEdldFR5cGVkEhUudGVzdC52MS5UeXBlZFJlcXVlc3QaFS50ZXN0LnYxLlR5cGVkUmVxdWVzdCI0gtPkkwIuEiwvdjEvdHlwZWQve251bWJlcn0ve2JpZ30ve2ZsYWd9L3tjb2xvcn0ve2F0fRJMCgdHZXRXaWxkEhIudGVzdC52MS5JZFJlcXVlc3QaEC50ZXN0LnYxLklkUmVwbHkiG4LT5JMCFRITL3YxL3dpbGQvKi9pZHMve2lkfRJWCgZVcGxvYWQSFi50ZXN0LnYxLlVwbG9hZFJlcXVlc3QaEi50ZXN0LnYxLk5hbWVSZXBseSIggtPkkwIaOgRmaWxlIhIvdjEvdXBsb2Fkcy97bmFtZX0SVAoIRG93bmxvYWQSFC50ZXN0LnYxLk5hbWVSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIcgtPkkwIWEhQvdjEvZG93bmxvYWRzL3tuYW1lfRJYCgdQdXRUYWdzEhQudGVzdC52MS5UYWdzUmVxdWVzdBoULnRlc3QudjEuVGFnc1JlcXVlc3QiIYLT5JMCGzoEdGFnc2IEdGFncxoNL3YxL3RhZ3Mve2lkfRJQCglXYXRjaFdpZGUSEi50ZXN0LnYxLklkUmVxdWVzdBoQLnRlc3QudjEuSWRSZXBseSIbgtPkkwIVEhMvdjEvd2lkZS97aWR9OndhdGNoMAESTAoKQ29sbGVjdElkcxISLnRlc3QudjEuSWRSZXF1ZXN0GhAudGVzdC52MS5JZFJlcGx5IhaC0+STAhA6ASoiCy92MS9jb2xsZWN0KAESRwoEQ2hhdBISLnRlc3QudjEuSWRSZXF1ZXN0GhAudGVzdC52MS5JZFJlcGx5IhWC0+STAg8SDS92MS9jaGF0L3tpZH0oATABEjAKCEltcGxpY2l0EhIudGVzdC52MS5JZFJlcXVlc3QaEC50ZXN0LnYxLklkUmVwbHliBnByb3RvMw", [file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
+  fileDesc("ChJ0ZXN0L3YxL3Jlc3QucHJvdG8SB3Rlc3QudjEirxUKBFdpZGUSFAoMZG91YmxlX3ZhbHVlGAEgASgBEhMKC2Zsb2F0X3ZhbHVlGAIgASgCEhMKC2ludDMyX3ZhbHVlGAMgASgFEhMKC2ludDY0X3ZhbHVlGAQgASgDEhQKDHVpbnQzMl92YWx1ZRgFIAEoDRIUCgx1aW50NjRfdmFsdWUYBiABKAQSFAoMc2ludDMyX3ZhbHVlGAcgASgREhQKDHNpbnQ2NF92YWx1ZRgIIAEoEhIVCg1maXhlZDMyX3ZhbHVlGAkgASgHEhUKDWZpeGVkNjRfdmFsdWUYCiABKAYSFgoOc2ZpeGVkMzJfdmFsdWUYCyABKA8SFgoOc2ZpeGVkNjRfdmFsdWUYDCABKBASEgoKYm9vbF92YWx1ZRgNIAEoCBIUCgxzdHJpbmdfdmFsdWUYDiABKAkSEwoLYnl0ZXNfdmFsdWUYDyABKAwSHQoFY29sb3IYECABKA4yDi50ZXN0LnYxLkNvbG9yEiAKBHNpemUYESABKA4yEi50ZXN0LnYxLldpZGUuU2l6ZRIkCgZuZXN0ZWQYEiABKAsyFC50ZXN0LnYxLldpZGUuTmVzdGVkEg8KB2RvdWJsZXMYFCADKAESDAoEaW50cxgVIAMoBRINCgVsb25ncxgWIAMoAxINCgVib29scxgXIAMoCBIPCgdzdHJpbmdzGBggAygJEg0KBWJsb2JzGBkgAygMEh4KBmNvbG9ycxgaIAMoDjIOLnRlc3QudjEuQ29sb3ISJQoHbmVzdGVkcxgbIAMoCzIULnRlc3QudjEuV2lkZS5OZXN0ZWQSKQoGbGFiZWxzGB4gAygLMhkudGVzdC52MS5XaWRlLkxhYmVsc0VudHJ5Ei4KCWJ5X251bWJlchgfIAMoCzIbLnRlc3QudjEuV2lkZS5CeU51bWJlckVudHJ5EioKB2J5X2xvbmcYICADKAsyGS50ZXN0LnYxLldpZGUuQnlMb25nRW50cnkSKgoHYnlfZmxhZxghIAMoCzIZLnRlc3QudjEuV2lkZS5CeUZsYWdFbnRyeRIqCgdieV9uYW1lGCIgAygLMhkudGVzdC52MS5XaWRlLkJ5TmFtZUVudHJ5EhkKDG1heWJlX251bWJlchgoIAEoBUgBiAEBEhcKCm1heWJlX3RleHQYKSABKAlIAogBARIXCgptYXliZV9mbGFnGCogASgISAOIAQESKAoLbWF5YmVfY29sb3IYKyABKA4yDi50ZXN0LnYxLkNvbG9ySASIAQESGAoLbWF5YmVfYnl0ZXMYLCABKAxIBYgBARIVCgtjaG9pY2VfdGV4dBgyIAEoCUgAEhcKDWNob2ljZV9udW1iZXIYMyABKANIABItCg1jaG9pY2VfbmVzdGVkGDQgASgLMhQudGVzdC52MS5XaWRlLk5lc3RlZEgAEiYKDGNob2ljZV9jb2xvchg1IAEoDjIOLnRlc3QudjEuQ29sb3JIABI0Cg9jaG9pY2VfZHVyYXRpb24YNiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25IABItCgl0aW1lc3RhbXAYPCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKCGR1cmF0aW9uGD0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBG1hc2sYPiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEicKBnN0cnVjdBg/IAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSJQoFdmFsdWUYQCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSKAoEbGlzdBhBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWUSLgoKbnVsbF92YWx1ZRhCIAEoDjIaLmdvb2dsZS5wcm90b2J1Zi5OdWxsVmFsdWUSIQoDYW55GEMgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIlCgVlbXB0eRhEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRI0Cg53cmFwcGVkX2RvdWJsZRhGIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5Eb3VibGVWYWx1ZRIyCg13cmFwcGVkX2Zsb2F0GEcgASgLMhsuZ29vZ2xlLnByb3RvYnVmLkZsb2F0VmFsdWUSMgoNd3JhcHBlZF9pbnQ2NBhIIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5JbnQ2NFZhbHVlEjQKDndyYXBwZWRfdWludDY0GEkgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlEjIKDXdyYXBwZWRfaW50MzIYSiABKAsyGy5nb29nbGUucHJvdG9idWYuSW50MzJWYWx1ZRI0Cg53cmFwcGVkX3VpbnQzMhhLIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIwCgx3cmFwcGVkX2Jvb2wYTCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjQKDndyYXBwZWRfc3RyaW5nGE0gASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEjIKDXdyYXBwZWRfYnl0ZXMYTiABKAsyGy5nb29nbGUucHJvdG9idWYuQnl0ZXNWYWx1ZRIuCgp0aW1lc3RhbXBzGFAgAygLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZ2YWx1ZXMYUSADKAsyGS50ZXN0LnYxLldpZGUuVmFsdWVzRW50cnkSGwoHcmVuYW1lZBhaIAEoCVIKb3RoZXItbmFtZRINCgNmYXIYoI0GIAEoCRpZCgZOZXN0ZWQSDAoEbmFtZRgBIAEoCRIOCgZudW1iZXIYAiABKAMSDAoEdGFncxgDIAMoCRIjCgVjaGlsZBgEIAEoCzIULnRlc3QudjEuV2lkZS5OZXN0ZWQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1CeU51bWJlckVudHJ5EgsKA2tleRgBIAEoBRINCgV2YWx1ZRgCIAEoCToCOAEaQwoLQnlMb25nRW50cnkSCwoDa2V5GAEgASgDEiMKBXZhbHVlGAIgASgLMhQudGVzdC52MS5XaWRlLk5lc3RlZDoCOAEaPQoLQnlGbGFnRW50cnkSCwoDa2V5GAEgASgIEh0KBXZhbHVlGAIgASgOMg4udGVzdC52MS5Db2xvcjoCOAEaLQoLQnlOYW1lRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ARpFCgtWYWx1ZXNFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBIjwKBFNpemUSFAoQU0laRV9VTlNQRUNJRklFRBAAEg4KClNJWkVfU01BTEwQARIOCgpTSVpFX0xBUkdFEAJCCAoGY2hvaWNlQg8KDV9tYXliZV9udW1iZXJCDQoLX21heWJlX3RleHRCDQoLX21heWJlX2ZsYWdCDgoMX21heWJlX2NvbG9yQg4KDF9tYXliZV9ieXRlcyLwCQoERmxhdBIUCgxkb3VibGVfdmFsdWUYASABKAESEwoLZmxvYXRfdmFsdWUYAiABKAISEwoLaW50MzJfdmFsdWUYAyABKAUSEwoLaW50NjRfdmFsdWUYBCABKAMSFAoMdWludDMyX3ZhbHVlGAUgASgNEhQKDHVpbnQ2NF92YWx1ZRgGIAEoBBIUCgxzaW50MzJfdmFsdWUYByABKBESFAoMc2ludDY0X3ZhbHVlGAggASgSEhUKDWZpeGVkMzJfdmFsdWUYCSABKAcSFQoNZml4ZWQ2NF92YWx1ZRgKIAEoBhIWCg5zZml4ZWQzMl92YWx1ZRgLIAEoDxIWCg5zZml4ZWQ2NF92YWx1ZRgMIAEoEBISCgpib29sX3ZhbHVlGA0gASgIEhQKDHN0cmluZ192YWx1ZRgOIAEoCRIdCgVjb2xvchgPIAEoDjIOLnRlc3QudjEuQ29sb3ISIAoEcGFydBgQIAEoCzISLnRlc3QudjEuRmxhdC5QYXJ0Eg8KB2RvdWJsZXMYFCADKAESDgoGZmxvYXRzGBUgAygCEgwKBGludHMYFiADKAUSDQoFbG9uZ3MYFyADKAQSDQoFYm9vbHMYGCADKAgSDwoHc3RyaW5ncxgZIAMoCRIeCgZjb2xvcnMYGiADKA4yDi50ZXN0LnYxLkNvbG9yEiEKBXBhcnRzGBsgAygLMhIudGVzdC52MS5GbGF0LlBhcnQSGQoMbWF5YmVfZG91YmxlGB4gASgBSACIAQESFwoKbWF5YmVfbG9uZxgfIAEoA0gBiAEBEhcKCm1heWJlX3RleHQYICABKAlIAogBARIXCgptYXliZV9mbGFnGCEgASgISAOIAQESKAoLbWF5YmVfY29sb3IYIiABKA4yDi50ZXN0LnYxLkNvbG9ySASIAQESLQoJdGltZXN0YW1wGCggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghkdXJhdGlvbhgpIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgRtYXNrGCogASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIyCg13cmFwcGVkX2Zsb2F0GCsgASgLMhsuZ29vZ2xlLnByb3RvYnVmLkZsb2F0VmFsdWUSMQoMd3JhcHBlZF9sb25nGCwgASgLMhsuZ29vZ2xlLnByb3RvYnVmLkludDY0VmFsdWUSNAoOd3JhcHBlZF9zdHJpbmcYLSABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSMAoMd3JhcHBlZF9ib29sGC4gASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRIlCgVlbXB0eRgvIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRIuCgp0aW1lc3RhbXBzGDAgAygLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpHCgRQYXJ0EgwKBG5hbWUYASABKAkSDwoHbnVtYmVycxgCIAMoAxIgCgRuZXh0GAMgASgLMhIudGVzdC52MS5GbGF0LlBhcnRCDwoNX21heWJlX2RvdWJsZUINCgtfbWF5YmVfbG9uZ0INCgtfbWF5YmVfdGV4dEINCgtfbWF5YmVfZmxhZ0IOCgxfbWF5YmVfY29sb3IifgoRVXBkYXRlV2lkZVJlcXVlc3QSCgoCaWQYASABKAkSGwoEd2lkZRgCIAEoCzINLnRlc3QudjEuV2lkZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSDwoHZHJ5X3J1bhgEIAEoCCJ8Cg9VcGRhdGVXaWRlUmVwbHkSCgoCaWQYASABKAkSGwoEd2lkZRgCIAEoCzINLnRlc3QudjEuV2lkZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSDwoHZHJ5X3J1bhgEIAEoCCIlCglJZFJlcXVlc3QSCgoCaWQYASABKAkSDAoEbm90ZRgCIAEoCSIjCgdJZFJlcGx5EgoKAmlkGAEgASgJEgwKBG5vdGUYAiABKAkiGwoLTmFtZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSI9CglOYW1lUmVwbHkSDAoEbmFtZRgBIAEoCRIUCgxjb250ZW50X3R5cGUYAiABKAkSDAoEc2l6ZRgDIAEoAyJqCgtCb29rUmVxdWVzdBInCgRib29rGAEgASgLMhkudGVzdC52MS5Cb29rUmVxdWVzdC5Cb29rEgwKBHZpZXcYAiABKAkaJAoEQm9vaxIMCgRuYW1lGAEgASgJEg4KBmF1dGhvchgCIAEoCSJWCg9MaXN0V2lkZVJlcXVlc3QSDgoGcGFyZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEgwKBHRhZ3MYBCADKAkiRgoNTGlzdFdpZGVSZXBseRIcCgVpdGVtcxgBIAMoCzINLnRlc3QudjEuV2lkZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQgoLVXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIPCgdwb3N0X2lkGAIgASgDEhEKCWZ1bGxfdmlldxgDIAEoCSKAAQoMVHlwZWRSZXF1ZXN0Eg4KBm51bWJlchgBIAEoBRILCgNiaWcYAiABKAQSDAoEZmxhZxgDIAEoCBIdCgVjb2xvchgEIAEoDjIOLnRlc3QudjEuQ29sb3ISJgoCYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlEKDVVwbG9hZFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIiCgRmaWxlGAIgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keRIOCgZmb2xkZXIYAyABKAkiJwoLVGFnc1JlcXVlc3QSCgoCaWQYASABKAkSDAoEdGFncxgCIAMoCSo+CgVDb2xvchIVChFDT0xPUl9VTlNQRUNJRklFRBAAEg0KCUNPTE9SX1JFRBABEg8KC0NPTE9SX0dSRUVOEAIygQ8KBFJlc3QSSAoHR2V0V2lkZRINLnRlc3QudjEuV2lkZRoNLnRlc3QudjEuV2lkZSIfgtPkkwIZEhcvdjEvd2lkZS97c3RyaW5nX3ZhbHVlfRI/CgpDcmVhdGVXaWRlEg0udGVzdC52MS5XaWRlGg0udGVzdC52MS5XaWRlIhOC0+STAg06ASoiCC92MS93aWRlEmAKC1JlcGxhY2VXaWRlEhoudGVzdC52MS5VcGRhdGVXaWRlUmVxdWVzdBoYLnRlc3QudjEuVXBkYXRlV2lkZVJlcGx5IhuC0+STAhU6BHdpZGUaDS92MS93aWRlL3tpZH0SdAoKVXBkYXRlV2lkZRIaLnRlc3QudjEuVXBkYXRlV2lkZVJlcXVlc3QaGC50ZXN0LnYxLlVwZGF0ZVdpZGVSZXBseSIwgtPkkwIqOgR3aWRlYgR3aWRlMhwvdjEvd2lkZS97d2lkZS5zdHJpbmdfdmFsdWV9Ek8KCkRlbGV0ZVdpZGUSEi50ZXN0LnYxLklkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIVgtPkkwIPKg0vdjEvd2lkZS97aWR9Ek4KCEhlYWRXaWRlEhIudGVzdC52MS5JZFJlcXVlc3QaEC50ZXN0LnYxLklkUmVwbHkiHILT5JMCFkIUCgRIRUFEEgwvdjEvaWRzL3tpZH0SSgoHQW55V2lkZRISLnRlc3QudjEuSWRSZXF1ZXN0GhAudGVzdC52MS5JZFJlcGx5IhmC0+STAhNCEQoBKhIML3YxL2FueS97aWR9ElIKCEdldFNoZWxmEhQudGVzdC52MS5OYW1lUmVxdWVzdBoSLnRlc3QudjEuTmFtZVJlcGx5IhyC0+STAhYSFC92MS97bmFtZT1zaGVsdmVzLyp9ElAKB0dldEZpbGUSFC50ZXN0LnYxLk5hbWVSZXF1ZXN0GhIudGVzdC52MS5OYW1lUmVwbHkiG4LT5JMCFRITL3YxL2ZpbGVzL3tuYW1lPSoqfRJfCgdHZXRCb29rEhQudGVzdC52MS5Cb29rUmVxdWVzdBoSLnRlc3QudjEuTmFtZVJlcGx5IiqC0+STAiQSIi92MS97Ym9vay5uYW1lPXNoZWx2ZXMvKi9ib29rcy8qKn0SVAoKQ2FuY2VsVGFzaxISLnRlc3QudjEuSWRSZXF1ZXN0GhAudGVzdC52MS5JZFJlcGx5IiCC0+STAho6ASoiFS92MS90YXNrcy97aWR9OmNhbmNlbBKGAQoITGlzdFdpZGUSGC50ZXN0LnYxLkxpc3RXaWRlUmVxdWVzdBoWLnRlc3QudjEuTGlzdFdpZGVSZXBseSJIgtPkkwJCWhsSGS92MS9wYXJlbnRzL3twYXJlbnR9L3dpZGVaEjoBKiINL3YxL3dpZGU6bGlzdGIFaXRlbXMSCC92MS93aWRlEmIKB0dldFVzZXISFC50ZXN0LnYxLlVzZXJSZXF1ZXN0GhQudGVzdC52MS5Vc2VyUmVxdWVzdCIrgtPkkwIlEiMvdjEvdXNlcnMve3VzZXJfaWR9L3Bvc3RzL3twb3N0X2lkfRJuCghHZXRUeXBlZBIVLnRlc3QudjEuVHlwZWRSZXF1ZXN0GhUudGVzdC52MS5UeXBlZFJlcXVlc3QiNILT5JMCLhIsL3YxL3R5cGVkL3tudW1iZXJ9L3tiaWd9L3tmbGFnfS97Y29sb3J9L3thdH0STAoHR2V0V2lsZBISLnRlc3QudjEuSWRSZXF1ZXN0GhAudGVzdC52MS5JZFJlcGx5IhuC0+STAhUSEy92MS93aWxkLyovaWRzL3tpZH0SVgoGVXBsb2FkEhYudGVzdC52MS5VcGxvYWRSZXF1ZXN0GhIudGVzdC52MS5OYW1lUmVwbHkiIILT5JMCGjoEZmlsZSISL3YxL3VwbG9hZHMve25hbWV9ElQKCERvd25sb2FkEhQudGVzdC52MS5OYW1lUmVxdWVzdBoULmdvb2dsZS5hcGkuSHR0cEJvZHkiHILT5JMCFhIUL3YxL2Rvd25sb2Fkcy97bmFtZX0SWAoHUHV0VGFncxIULnRlc3QudjEuVGFnc1JlcXVlc3QaFC50ZXN0LnYxLlRhZ3NSZXF1ZXN0IiGC0+STAhs6BHRhZ3NiBHRhZ3MaDS92MS90YWdzL3tpZH0SUAoJV2F0Y2hXaWRlEhIudGVzdC52MS5JZFJlcXVlc3QaEC50ZXN0LnYxLklkUmVwbHkiG4LT5JMCFRITL3YxL3dpZGUve2lkfTp3YXRjaDABEkwKCkNvbGxlY3RJZHMSEi50ZXN0LnYxLklkUmVxdWVzdBoQLnRlc3QudjEuSWRSZXBseSIWgtPkkwIQOgEqIgsvdjEvY29sbGVjdCgBEkcKBENoYXQSEi50ZXN0LnYxLklkUmVxdWVzdBoQLnRlc3QudjEuSWRSZXBseSIVgtPkkwIPEg0vdjEvY2hhdC97aWR9KAEwARIwCghJbXBsaWNpdBISLnRlc3QudjEuSWRSZXF1ZXN0GhAudGVzdC52MS5JZFJlcGx5YgZwcm90bzM", [file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
 
 /**
  * @generated from message test.v1.Wide
@@ -426,6 +426,237 @@ export const Wide_SizeSchema: GenEnum<Wide_Size> = /*@__PURE__*/
   enumDesc(file_test_v1_rest, 0, 0);
 
 /**
+ * No maps, no oneof, none of the types that stand for JSON: what every format of Go has a place for.
+ *
+ * @generated from message test.v1.Flat
+ */
+export type Flat = Message<"test.v1.Flat"> & {
+  /**
+   * @generated from field: double double_value = 1;
+   */
+  doubleValue: number;
+
+  /**
+   * @generated from field: float float_value = 2;
+   */
+  floatValue: number;
+
+  /**
+   * @generated from field: int32 int32_value = 3;
+   */
+  int32Value: number;
+
+  /**
+   * @generated from field: int64 int64_value = 4;
+   */
+  int64Value: bigint;
+
+  /**
+   * @generated from field: uint32 uint32_value = 5;
+   */
+  uint32Value: number;
+
+  /**
+   * @generated from field: uint64 uint64_value = 6;
+   */
+  uint64Value: bigint;
+
+  /**
+   * @generated from field: sint32 sint32_value = 7;
+   */
+  sint32Value: number;
+
+  /**
+   * @generated from field: sint64 sint64_value = 8;
+   */
+  sint64Value: bigint;
+
+  /**
+   * @generated from field: fixed32 fixed32_value = 9;
+   */
+  fixed32Value: number;
+
+  /**
+   * @generated from field: fixed64 fixed64_value = 10;
+   */
+  fixed64Value: bigint;
+
+  /**
+   * @generated from field: sfixed32 sfixed32_value = 11;
+   */
+  sfixed32Value: number;
+
+  /**
+   * @generated from field: sfixed64 sfixed64_value = 12;
+   */
+  sfixed64Value: bigint;
+
+  /**
+   * @generated from field: bool bool_value = 13;
+   */
+  boolValue: boolean;
+
+  /**
+   * @generated from field: string string_value = 14;
+   */
+  stringValue: string;
+
+  /**
+   * @generated from field: test.v1.Color color = 15;
+   */
+  color: Color;
+
+  /**
+   * @generated from field: test.v1.Flat.Part part = 16;
+   */
+  part?: Flat_Part | undefined;
+
+  /**
+   * @generated from field: repeated double doubles = 20;
+   */
+  doubles: number[];
+
+  /**
+   * @generated from field: repeated float floats = 21;
+   */
+  floats: number[];
+
+  /**
+   * @generated from field: repeated int32 ints = 22;
+   */
+  ints: number[];
+
+  /**
+   * @generated from field: repeated uint64 longs = 23;
+   */
+  longs: bigint[];
+
+  /**
+   * @generated from field: repeated bool bools = 24;
+   */
+  bools: boolean[];
+
+  /**
+   * @generated from field: repeated string strings = 25;
+   */
+  strings: string[];
+
+  /**
+   * @generated from field: repeated test.v1.Color colors = 26;
+   */
+  colors: Color[];
+
+  /**
+   * @generated from field: repeated test.v1.Flat.Part parts = 27;
+   */
+  parts: Flat_Part[];
+
+  /**
+   * @generated from field: optional double maybe_double = 30;
+   */
+  maybeDouble?: number | undefined;
+
+  /**
+   * @generated from field: optional int64 maybe_long = 31;
+   */
+  maybeLong?: bigint | undefined;
+
+  /**
+   * @generated from field: optional string maybe_text = 32;
+   */
+  maybeText?: string | undefined;
+
+  /**
+   * @generated from field: optional bool maybe_flag = 33;
+   */
+  maybeFlag?: boolean | undefined;
+
+  /**
+   * @generated from field: optional test.v1.Color maybe_color = 34;
+   */
+  maybeColor?: Color | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp timestamp = 40;
+   */
+  timestamp?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Duration duration = 41;
+   */
+  duration?: Duration | undefined;
+
+  /**
+   * @generated from field: google.protobuf.FieldMask mask = 42;
+   */
+  mask?: FieldMask | undefined;
+
+  /**
+   * @generated from field: google.protobuf.FloatValue wrapped_float = 43;
+   */
+  wrappedFloat?: number | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Int64Value wrapped_long = 44;
+   */
+  wrappedLong?: bigint | undefined;
+
+  /**
+   * @generated from field: google.protobuf.StringValue wrapped_string = 45;
+   */
+  wrappedString?: string | undefined;
+
+  /**
+   * @generated from field: google.protobuf.BoolValue wrapped_bool = 46;
+   */
+  wrappedBool?: boolean | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Empty empty = 47;
+   */
+  empty?: Empty | undefined;
+
+  /**
+   * @generated from field: repeated google.protobuf.Timestamp timestamps = 48;
+   */
+  timestamps: Timestamp[];
+};
+
+/**
+ * Describes the message test.v1.Flat.
+ * Use `create(FlatSchema)` to create a new message.
+ */
+export const FlatSchema: GenMessage<Flat> = /*@__PURE__*/
+  messageDesc(file_test_v1_rest, 1);
+
+/**
+ * @generated from message test.v1.Flat.Part
+ */
+export type Flat_Part = Message<"test.v1.Flat.Part"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: repeated int64 numbers = 2;
+   */
+  numbers: bigint[];
+
+  /**
+   * @generated from field: test.v1.Flat.Part next = 3;
+   */
+  next?: Flat_Part | undefined;
+};
+
+/**
+ * Describes the message test.v1.Flat.Part.
+ * Use `create(Flat_PartSchema)` to create a new message.
+ */
+export const Flat_PartSchema: GenMessage<Flat_Part> = /*@__PURE__*/
+  messageDesc(file_test_v1_rest, 1, 0);
+
+/**
  * @generated from message test.v1.UpdateWideRequest
  */
 export type UpdateWideRequest = Message<"test.v1.UpdateWideRequest"> & {
@@ -455,7 +686,7 @@ export type UpdateWideRequest = Message<"test.v1.UpdateWideRequest"> & {
  * Use `create(UpdateWideRequestSchema)` to create a new message.
  */
 export const UpdateWideRequestSchema: GenMessage<UpdateWideRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 1);
+  messageDesc(file_test_v1_rest, 2);
 
 /**
  * @generated from message test.v1.UpdateWideReply
@@ -487,7 +718,7 @@ export type UpdateWideReply = Message<"test.v1.UpdateWideReply"> & {
  * Use `create(UpdateWideReplySchema)` to create a new message.
  */
 export const UpdateWideReplySchema: GenMessage<UpdateWideReply> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 2);
+  messageDesc(file_test_v1_rest, 3);
 
 /**
  * @generated from message test.v1.IdRequest
@@ -509,7 +740,7 @@ export type IdRequest = Message<"test.v1.IdRequest"> & {
  * Use `create(IdRequestSchema)` to create a new message.
  */
 export const IdRequestSchema: GenMessage<IdRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 3);
+  messageDesc(file_test_v1_rest, 4);
 
 /**
  * @generated from message test.v1.IdReply
@@ -531,7 +762,7 @@ export type IdReply = Message<"test.v1.IdReply"> & {
  * Use `create(IdReplySchema)` to create a new message.
  */
 export const IdReplySchema: GenMessage<IdReply> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 4);
+  messageDesc(file_test_v1_rest, 5);
 
 /**
  * @generated from message test.v1.NameRequest
@@ -548,7 +779,7 @@ export type NameRequest = Message<"test.v1.NameRequest"> & {
  * Use `create(NameRequestSchema)` to create a new message.
  */
 export const NameRequestSchema: GenMessage<NameRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 5);
+  messageDesc(file_test_v1_rest, 6);
 
 /**
  * @generated from message test.v1.NameReply
@@ -575,7 +806,7 @@ export type NameReply = Message<"test.v1.NameReply"> & {
  * Use `create(NameReplySchema)` to create a new message.
  */
 export const NameReplySchema: GenMessage<NameReply> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 6);
+  messageDesc(file_test_v1_rest, 7);
 
 /**
  * @generated from message test.v1.BookRequest
@@ -597,7 +828,7 @@ export type BookRequest = Message<"test.v1.BookRequest"> & {
  * Use `create(BookRequestSchema)` to create a new message.
  */
 export const BookRequestSchema: GenMessage<BookRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 7);
+  messageDesc(file_test_v1_rest, 8);
 
 /**
  * @generated from message test.v1.BookRequest.Book
@@ -619,7 +850,7 @@ export type BookRequest_Book = Message<"test.v1.BookRequest.Book"> & {
  * Use `create(BookRequest_BookSchema)` to create a new message.
  */
 export const BookRequest_BookSchema: GenMessage<BookRequest_Book> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 7, 0);
+  messageDesc(file_test_v1_rest, 8, 0);
 
 /**
  * @generated from message test.v1.ListWideRequest
@@ -651,7 +882,7 @@ export type ListWideRequest = Message<"test.v1.ListWideRequest"> & {
  * Use `create(ListWideRequestSchema)` to create a new message.
  */
 export const ListWideRequestSchema: GenMessage<ListWideRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 8);
+  messageDesc(file_test_v1_rest, 9);
 
 /**
  * @generated from message test.v1.ListWideReply
@@ -673,7 +904,7 @@ export type ListWideReply = Message<"test.v1.ListWideReply"> & {
  * Use `create(ListWideReplySchema)` to create a new message.
  */
 export const ListWideReplySchema: GenMessage<ListWideReply> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 9);
+  messageDesc(file_test_v1_rest, 10);
 
 /**
  * @generated from message test.v1.UserRequest
@@ -700,7 +931,7 @@ export type UserRequest = Message<"test.v1.UserRequest"> & {
  * Use `create(UserRequestSchema)` to create a new message.
  */
 export const UserRequestSchema: GenMessage<UserRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 10);
+  messageDesc(file_test_v1_rest, 11);
 
 /**
  * @generated from message test.v1.TypedRequest
@@ -737,7 +968,7 @@ export type TypedRequest = Message<"test.v1.TypedRequest"> & {
  * Use `create(TypedRequestSchema)` to create a new message.
  */
 export const TypedRequestSchema: GenMessage<TypedRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 11);
+  messageDesc(file_test_v1_rest, 12);
 
 /**
  * @generated from message test.v1.UploadRequest
@@ -764,7 +995,7 @@ export type UploadRequest = Message<"test.v1.UploadRequest"> & {
  * Use `create(UploadRequestSchema)` to create a new message.
  */
 export const UploadRequestSchema: GenMessage<UploadRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 12);
+  messageDesc(file_test_v1_rest, 13);
 
 /**
  * @generated from message test.v1.TagsRequest
@@ -786,7 +1017,7 @@ export type TagsRequest = Message<"test.v1.TagsRequest"> & {
  * Use `create(TagsRequestSchema)` to create a new message.
  */
 export const TagsRequestSchema: GenMessage<TagsRequest> = /*@__PURE__*/
-  messageDesc(file_test_v1_rest, 13);
+  messageDesc(file_test_v1_rest, 14);
 
 /**
  * @generated from enum test.v1.Color
