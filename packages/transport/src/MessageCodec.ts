@@ -1,5 +1,6 @@
 /** How messages of one type become bytes and back, made once per type: the seam for codecs that are compiled from the descriptor. */
-import { type DescMessage, fromBinary, fromJsonString, type Message, type Registry, toBinary } from "@bufbuild/protobuf"
+import { type DescMessage, fromBinary, type Message, type Registry, toBinary } from "@bufbuild/protobuf"
+import * as JsonReader from "./codec/JsonReader.ts"
 import * as JsonWriter from "./codec/JsonWriter.ts"
 import * as Utf8 from "./codec/Utf8.ts"
 import { PREFIX, writePrefix } from "./grpc/Message.ts"
@@ -102,13 +103,17 @@ const write = (encoder: Encoder.Encoder, writer: Writer, reply: Reply): boolean 
   }
 }
 
+/** Nesting of JSON ends here. */
+const MAX_DEPTH = 100
+
 export const json = (schema: DescMessage, registry: Registry): MessageCodec => {
   const write = JsonWriter.make({ unset: "implicit", registryOf: () => registry }).message(schema)
+  const reader = JsonReader.make({ ignoreUnknown: true, maxDepth: MAX_DEPTH, registryOf: () => registry })
   const encode = (reply: Reply) => Utf8.encode(write(complete(schema, reply)))
   return {
     decode: (bytes) => {
       try {
-        return fromJsonString(schema, Utf8.decodeText(bytes), { ignoreUnknownFields: true, registry })
+        return reader.message(schema, Utf8.decodeText(bytes))
       } catch {
         return undefined
       }

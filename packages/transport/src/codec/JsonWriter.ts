@@ -102,8 +102,7 @@ export const make = (options: Options): JsonWriter => {
       }
     }
     if (field.presence !== implicit) {
-      // `optional` of proto3 is a oneof to Go, which says nothing of those
-      const emitNull = options.unset === "all" && !field.proto.proto3Optional
+      const emitNull = options.unset === "all" && saysNull(field)
       return (message, text) => {
         if (message[name] !== undefined && Object.hasOwn(message, name)) return append(text, message[name])
         return emitNull ? `${text}${text.length === 1 ? first : later}null` : text
@@ -157,6 +156,8 @@ export const make = (options: Options): JsonWriter => {
     if (isJson(field)) return (value) => StructText.ofJson(value as JsonValue)
     // resolved on first use, for messages that hold themselves
     let write: ((message: Message) => string) | undefined
+    // what an Any may hold is a matter of the message around it
+    if (schema.typeName === "google.protobuf.Any") write = specialOf(schema, () => registryOf?.(field.parent), message)
     return (value) => (write ??= message(schema))(value as Message)
   }
 
@@ -183,6 +184,18 @@ export const make = (options: Options): JsonWriter => {
 
   return { message, field }
 }
+
+/**
+ * Whether a field is null in a document when it is unset and `unset` is `all`. An `optional` of proto3 is a oneof to Go, which says nothing of those, and of
+ * a Value null would be a value.
+ */
+export const saysNull = (field: DescField): boolean =>
+  (field.fieldKind === "message" || field.fieldKind === "scalar" || field.fieldKind === "enum") &&
+  field.oneof === undefined &&
+  field.presence !== implicit &&
+  field.presence !== legacyRequired &&
+  !field.proto.proto3Optional &&
+  field.message?.typeName !== "google.protobuf.Value"
 
 /** What an unset field is as a document: an ordinary message has no fields, all else is nothing. */
 const unset = (field: DescField): unknown => (field.fieldKind === "message" && !hasOwnForm(field.message) ? {} : null)

@@ -77,6 +77,20 @@ export const parseDuration = (text: string): Duration => {
   return create(DurationSchema, { seconds: nanos / second, nanos: Number(nanos % second) })
 }
 
+const secondsForm = /^([+-]?)(\d{0,15})(?:\.(\d{0,9}))?s$/
+
+/** Reads the seconds of protobuf-JSON (`1.5s`), with up to nine digits behind the point. */
+export const parseSeconds = (text: string): Duration => {
+  const match = secondsForm.exec(text)
+  const digits = match === null ? "" : match[2]! + (match[3] ?? "")
+  if (match === null || digits === "") throw BadText.expected("seconds such as 1.5s")
+  const sign = match[1] === "-" ? -1 : 1
+  const seconds = BigInt(match[2] === "" ? "0" : match[2]!)
+  if (seconds > 315_576_000_000n) throw BadText.expected("a duration within 315576000000s")
+  // not -0
+  return create(DurationSchema, { seconds: seconds * BigInt(sign), nanos: sign * Number((match[3] ?? "").padEnd(9, "0")) || 0 })
+}
+
 /** Writes Go's form (`2m0.5s`, `100ms`); what Go cannot hold is written in seconds. */
 export const formatDuration = (value: unknown): string => {
   const duration = value as Duration

@@ -51,6 +51,12 @@ export const scalar = (type: ScalarType): Schema => {
   }
 }
 
+/** The same, or null. */
+export const orNull = (schema: Schema): Schema =>
+  typeof schema["type"] === "string" && schema["enum"] === undefined && schema["const"] === undefined
+    ? { ...schema, type: [schema["type"], "null"] }
+    : { anyOf: [schema, { type: "null" }] }
+
 /** The keys of a map; undefined when any text will do. */
 export const mapKey = (type: ScalarType): Schema | undefined => {
   switch (type) {

@@ -44,7 +44,7 @@ export const loadComments = (services: ReadonlyArray<Service.Any>): Effect.Effec
 
 /** The document of `services`. Rules that do not fit their messages are left out; a server with such a rule does not start. */
 export const make = (services: ReadonlyArray<Service.Any>, app: AppInfo, comments: Comments, options: Options = {}): Document => {
-  const schemas = Schemas.make({ prefix: "#/components/schemas/", comments })
+  const schemas = Schemas.make({ prefix: "#/components/schemas/", comments, nulls: true })
   const paths: Record<string, Record<string, Operation>> = {}
   // OpenAPI knows a path by its shape: one that differs in names only is the same
   const known = new Map<string, { readonly path: string; readonly names: ReadonlyArray<string> }>()

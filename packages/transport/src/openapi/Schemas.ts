@@ -8,6 +8,7 @@ import { getOption, hasOption, type DescEnum, type DescField, type DescMessage, 
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt"
 import type { Comments } from "../Comments.ts"
 import * as Validate from "../gen/buf/validate/validate_pb.ts"
+import * as JsonWriter from "../codec/JsonWriter.ts"
 import { FieldBehavior, field_behavior } from "../gen/google/api/field_behavior_pb.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import type { Json, Schema } from "./JsonSchema.ts"
@@ -21,6 +22,8 @@ export interface Options {
   readonly rules?: boolean | undefined
   /** Leave out what only the server writes. Default false. */
   readonly inputOnly?: boolean | undefined
+  /** Say that unset messages may be null, as they are in replies of REST. Default false. */
+  readonly nulls?: boolean | undefined
 }
 
 /** Paths of proto names, relative to a message. */
@@ -40,7 +43,7 @@ export interface FieldSchema {
   readonly isRequired: boolean
 }
 
-export const make = ({ comments, inputOnly = false, prefix, rules = true }: Options): Schemas => {
+export const make = ({ comments, inputOnly = false, nulls = false, prefix, rules = true }: Options): Schemas => {
   const definitions = new Map<string, Schema>()
   const refer = (desc: DescMessage | DescEnum, define: () => Schema): Schema => {
     if (!definitions.has(desc.typeName)) {
@@ -67,7 +70,7 @@ export const make = ({ comments, inputOnly = false, prefix, rules = true }: Opti
         field,
         here.map((path) => path.slice(1))
       )
-      properties[field.jsonName] = one.schema
+      properties[field.jsonName] = nulls && !one.isRequired && JsonWriter.saysNull(field) ? JsonSchema.orNull(one.schema) : one.schema
       if (one.isRequired) required.push(field.jsonName)
     }
     const messageRules = rules && hasOption(desc, Validate.message) ? getOption(desc, Validate.message) : undefined

@@ -36,8 +36,14 @@ export interface Pair {
 
 const decoded = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
-/** Go's protojson puts spaces between tokens at random, and the keys of maps have no order. */
-const json = (bytes: Uint8Array): unknown => JSON.parse(decoded(bytes))
+/**
+ * Go's protojson puts spaces between tokens at random, and the keys of maps have no order. A `google.protobuf.Value` that is unset Go writes as null, which
+ * is a value when it is read again: we leave it out.
+ */
+const json = (bytes: Uint8Array): unknown => {
+  const { value, ...others } = JSON.parse(decoded(bytes)) as Record<string, unknown>
+  return value === null || value === undefined ? others : { ...others, value }
+}
 
 const isOneof = (field: DescField): boolean => field.oneof !== undefined
 const holds = (field: DescField, ...names: ReadonlyArray<string>): boolean =>
@@ -182,7 +188,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !(value instanceof Uint8Array)
 
 /** Where two values differ, for people. */
-const difference = (actual: unknown, expected: unknown, path = ""): string => {
+export const difference = (actual: unknown, expected: unknown, path = ""): string => {
   if (isDeepStrictEqual(actual, expected)) return ""
   if (!isRecord(actual) || !isRecord(expected)) return `${path}: ${shown(actual)} for ${shown(expected)}`
   return [...new Set([...Object.keys(actual), ...Object.keys(expected)])]

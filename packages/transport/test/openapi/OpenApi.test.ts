@@ -306,6 +306,7 @@ describe("schemas", () => {
     ["one of a oneof", { ...book, institution: { label: "x" } }, true],
     ["four bytes", { ...book, cover: "AQIDBA==" }, false],
     ["a state that is not listed", { ...book, state: "lost" }, false],
+    ["a message that is unset, as replies have it", { ...book, prequel: null, createTime: null }, true],
     ["an inner book that is wrong", { ...book, prequel: { title: "" } }, false]
   ] as const)("%s", ([, value, expected]) =>
     Effect.gen(function* () {
@@ -319,7 +320,7 @@ describe("schemas", () => {
       const { components } = yield* library
       const properties = at(components.schemas, "test.docs.v1.Book", "properties")
       assert.deepStrictEqual(at(properties, "createTime"), {
-        type: "string",
+        type: ["string", "null"],
         format: "date-time",
         readOnly: true,
         description: "When it came."

@@ -99,9 +99,8 @@ describe("requests", () => {
         ]
       ] as const) {
         const reply = yield* ask("/v1/wide", post(type, body, "application/json"))
-        // JSON.parse would have lost the last digit of a number
-        const expected = type === "application/json" ? "a 9007199254740992 1" : "a 9007199254740993 1"
-        assert.strictEqual((JSON.parse(reply.body.toString()) as { stringValue: string }).stringValue, expected, type)
+        // JSON.parse would have lost the last digit
+        assert.strictEqual((JSON.parse(reply.body.toString()) as { stringValue: string }).stringValue, "a 9007199254740993 1", type)
       }
       const tags = yield* ask("/v1/tags/x", { ...post("application/yaml", "- a\n- b\n"), method: "PUT" })
       assert.strictEqual(tags.body.toString(), "- a\n- b\n- more\n")
