@@ -58,10 +58,17 @@ export const make = (options: Options): JsonWriter => {
   const compile = (schema: DescMessage): ((message: Message) => string) => {
     const { typeName } = schema
     const special = specialOf(schema, () => registryOf?.(schema), message)
+    if (special !== undefined) {
+      const write = (message: Message): string => {
+        if (message.$typeName !== typeName) throw new TypeError(`expected a message ${typeName}`)
+        return special(message)
+      }
+      writers.set(schema, write)
+      return write
+    }
     const members: Array<WriteField> = []
     const write = (message: Message): string => {
       if (message.$typeName !== typeName) throw new TypeError(`expected a message ${typeName}`)
-      if (special !== undefined) return special(message)
       // a message is a record of its members
       const record = message as unknown as Members
       let text = "{"
@@ -70,7 +77,6 @@ export const make = (options: Options): JsonWriter => {
     }
     // before the fields, for messages that hold themselves
     writers.set(schema, write)
-    if (special !== undefined) return write
     for (const field of schema.fields.toSorted((a, b) => a.number - b.number)) members.push(member(field))
     return write
   }
@@ -102,10 +108,11 @@ export const make = (options: Options): JsonWriter => {
       }
     }
     if (field.presence !== implicit) {
+      const [firstNull, laterNull] = [`${first}null`, `${later}null`]
       const emitNull = options.unset === "all" && saysNull(field)
       return (message, text) => {
         if (message[name] !== undefined && Object.hasOwn(message, name)) return append(text, message[name])
-        return emitNull ? `${text}${text.length === 1 ? first : later}null` : text
+        return emitNull ? text + (text.length === 1 ? firstNull : laterNull) : text
       }
     }
     if (emitImplicit) return (message, text) => append(text, message[name])
