@@ -117,5 +117,6 @@ const mapSource = (field: DescField & { readonly fieldKind: "map" }, property: s
   return `{ const e = r.end(); let k = ${key.zero}, x
         while (r.position < e) { const t = r.tag(); if (t === ${(1 << 3) | key.wire}) k = r.${key.method}(); else if (t === ${(2 << 3) | wire}) ${read}; else r.skip(t, depth) }
         if (r.position !== e) r.fail()
-        setOwn(${property}, String(k), x === undefined ? ${absent} : x) }`
+        if (x === undefined) x = ${absent}
+        if (k === "__proto__") setOwn(${property}, k, x); else ${property}[k] = x }`
 }

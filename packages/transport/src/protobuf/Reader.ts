@@ -2,6 +2,17 @@
 
 class Malformed extends Error {}
 
+/** Longest text, in bytes, that is looked at byte by byte. */
+const MAX_SCANNED = 256
+/** Longest text, in bytes, that is put together byte by byte, in a message of at most `MIN_SHARED`. */
+const MAX_BUILT = 24
+const MIN_SHARED = 48
+/** Longest message, in bytes, whose texts are parts of one string: each of them keeps all of it in memory. */
+const MAX_SHARED = 2048
+
+// works on any view of bytes
+const latin1 = (bytes: Uint8Array, start: number, end: number): string => Buffer.prototype.latin1Slice.call(bytes, start, end)
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 export class Reader {
@@ -11,6 +22,8 @@ export class Reader {
   private lazyView: DataView | undefined = undefined
   /** The upper half of the last 64-bit varint; the lower half was returned. */
   private high = 0
+  /** All bytes as Latin-1, made when a text is cut out of it. */
+  private text: string | undefined = undefined
 
   constructor(buffer: Uint8Array) {
     this.buffer = buffer
@@ -84,7 +97,8 @@ export class Reader {
   }
   uint64(): bigint {
     const low = this.varint()
-    return this.high === 0 ? BigInt(low) : (BigInt(this.high) << 32n) | BigInt(low)
+    // what a number holds exactly is one conversion
+    return this.high < 0x200000 ? BigInt(this.high * 0x100000000 + low) : (BigInt(this.high) << 32n) | BigInt(low)
   }
   int64(): bigint {
     const value = this.uint64()
@@ -133,14 +147,18 @@ export class Reader {
     const start = this.position
     this.position = end
     const { buffer } = this
-    if (end - start > 24) return utf8.decode(buffer.subarray(start, end))
+    if (end - start > MAX_SCANNED) return utf8.decode(buffer.subarray(start, end))
+    for (let i = start; i < end; i++) if (buffer[i]! > 0x7f) return utf8.decode(buffer.subarray(start, end))
+    if (end - start > MAX_BUILT || buffer.length > MIN_SHARED) return this.ascii(start, end)
     let text = ""
-    for (let i = start; i < end; i++) {
-      const byte = buffer[i]!
-      if (byte > 0x7f) return utf8.decode(buffer.subarray(start, end))
-      text += String.fromCharCode(byte)
-    }
+    for (let i = start; i < end; i++) text += String.fromCharCode(buffer[i]!)
     return text
+  }
+
+  /** A text that is known to be ASCII: a part of all bytes as one string, which costs one call out of JavaScript a message and not one a field. */
+  private ascii(start: number, end: number): string {
+    if (this.buffer.length > MAX_SHARED) return latin1(this.buffer, start, end)
+    return (this.text ??= latin1(this.buffer, 0, this.buffer.length)).substring(start, end)
   }
 
   /** Steps over the value of a field that the descriptor does not have; `depth` bounds nested groups. */

@@ -8,6 +8,9 @@ const FLOAT_MAX = 3.4028234663852886e38
 /** Longest text, in UTF-16 units, whose encoded length is guessed. */
 const MAX_GUESSED = 8192
 
+/** Up to here a number is exact, and arithmetic with it cheaper than with a bigint. */
+const MAX_EXACT = BigInt(Number.MAX_SAFE_INTEGER)
+
 /** Bytes of a varint below 2^28. */
 const lengthOfVarint = (value: number): number => (value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : 4)
 
@@ -95,12 +98,18 @@ export class Writer {
     this.position += 4
   }
   int64(value: bigint): void {
+    if (typeof value === "bigint" && value >= 0n && value <= MAX_EXACT) return this.exact(Number(value))
     const bits = typeof value === "bigint" && value === BigInt.asIntN(64, value) ? BigInt.asUintN(64, value) : fail(value)
     this.raw64(Number(bits & 0xffffffffn), Number(bits >> 32n))
   }
   uint64(value: bigint): void {
+    if (typeof value === "bigint" && value >= 0n && value <= MAX_EXACT) return this.exact(Number(value))
     if (typeof value !== "bigint" || value !== BigInt.asUintN(64, value)) fail(value)
     this.raw64(Number(value & 0xffffffffn), Number(value >> 32n))
+  }
+  /** A number that is an integer and not negative. */
+  private exact(value: number): void {
+    this.raw64(value >>> 0, (value / 0x100000000) >>> 0)
   }
   sint64(value: bigint): void {
     if (typeof value !== "bigint" || value !== BigInt.asIntN(64, value)) fail(value)
