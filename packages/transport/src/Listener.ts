@@ -8,8 +8,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import * as Random from "effect/Random"
 import * as net from "node:net"
 import type { Duplex } from "node:stream"
+import { Admission } from "./Admission.ts"
+import * as ConnectionLife from "./ConnectionLife.ts"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import * as GrpcServer from "./grpc/Server.ts"
 import * as Http1Fast from "./http/Http1Fast.ts"
@@ -33,6 +36,15 @@ export interface Options {
   readonly port: number
   /** Path of a Unix socket to listen on besides. */
   readonly unix?: string | undefined
+  /** Permissions of that socket, such as 0o660. */
+  readonly unixMode?: number | undefined
+  /** Connections that the system holds until they are accepted. Default 511. */
+  readonly backlog?: number | undefined
+  /** Shares the port with other processes that ask for it, too (SO_REUSEPORT). */
+  readonly reusePort?: boolean | undefined
+  /** Connections at a time; more wait, unread, until one ends, and more than `backlog` of these are closed. Default 10,000. */
+  readonly maxConnections?: number | undefined
+  readonly life?: ConnectionLife.Options | undefined
   readonly tls?: Tls.ServerOptions | undefined
   /** How long calls in flight may go on after the scope has closed. Default 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
@@ -48,6 +60,9 @@ const FIRST_BYTES = 10_000
 const PREFACE = 24
 /** Time an HTTP/1.1 connection may be idle, in milliseconds: more than the minute that proxies are used to. */
 const KEEP_ALIVE = 65_000
+/** Connections that the system holds until they are accepted, and as many again that wait for others to end. */
+const BACKLOG = 511
+const MAX_CONNECTIONS = 10_000
 /** Largest header section of HTTP/1.1, in bytes. */
 const MAX_HEADER = 65_536
 
@@ -57,24 +72,37 @@ export const serve = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Address, ListenError | Tls.TlsError, Scope.Scope> {
   const network = yield* Network
-  const { originOf } = options
+  const random = yield* Random.Random
+  const report = Effect.runForkWith(yield* Effect.context<never>())
+  const { backlog = BACKLOG, maxConnections = MAX_CONNECTIONS, originOf, timers } = options
+  const life = ConnectionLife.resolve(options.life ?? {})
+  const admission = new Admission({
+    most: maxConnections,
+    mostWaiting: backlog,
+    onFull: () => void report(Effect.logWarning(`${maxConnections} connections are open, the next ones wait`))
+  })
   const silent = new Set<Duplex>()
   const open = new Set<Duplex>()
   const http2 = new Set<ServerConnection.ServerConnection>()
   const empty = yield* Latch.make(true)
   let endpoint = ""
-  const http1 = Http1.make(handlers.http, { maxHeaderBytes: MAX_HEADER, headersTimeout: 60_000, keepAliveTimeout: KEEP_ALIVE })
+  let closing = false
+  const keepAliveTimeout = Math.min(KEEP_ALIVE, life.maxIdle || KEEP_ALIVE)
+  const http1 = Http1.make(handlers.http, { maxHeaderBytes: MAX_HEADER, headersTimeout: 60_000, keepAliveTimeout })
   const http1Fast = Http1Fast.make({
     handler: handlers.http,
     eligible: handlers.whole ?? (() => false),
     handOff: http1.accept,
-    timers: options.timers,
-    keepAliveTimeout: KEEP_ALIVE,
+    timers,
+    keepAliveTimeout,
     maxHeaderBytes: MAX_HEADER
   })
 
-  const serveHttp2 = (duplex: Duplex, origin: Origin, preface: Uint8Array | undefined): void => {
+  const serveHttp2 = (duplex: Duplex, origin: Origin, preface: Uint8Array | undefined): ServerConnection.ServerConnection => {
     const connection = ServerConnection.make(duplex, {
+      ...life.http2,
+      now: timers.now,
+      after,
       ...options.http2,
       preface,
       recycle: duplex instanceof net.Socket,
@@ -88,9 +116,12 @@ export const serve = Effect.fnUntraced(function* (
       onClose: () => void http2.delete(connection)
     })
     http2.add(connection)
+    return connection
   }
+  const after = ConnectionLife.after(timers)
 
   const accept = ({ duplex, peer, tls }: Accepted): void => {
+    if (closing) return void duplex.destroy()
     const origin: Origin = { address: peer, endpoint, identity: tls?.identity }
     open.add(duplex)
     empty.closeUnsafe()
@@ -99,16 +130,22 @@ export const serve = Effect.fnUntraced(function* (
       if (open.size === 0) empty.openUnsafe()
     })
     // Only a client that asked for HTTP/2 by name gets it without proof; one that asked for nothing may still begin with the preface.
-    if (tls?.protocol === "h2") return serveHttp2(duplex, origin, undefined)
-    sniff(duplex, silent, options.timers, (first, isHttp2) => {
-      if (isHttp2) serveHttp2(duplex, origin, first)
-      else http1Fast.accept(duplex, origin, first)
+    if (tls?.protocol === "h2") return age(duplex, serveHttp2(duplex, origin, undefined))
+    sniff(duplex, silent, timers, (first, isHttp2) => {
+      if (isHttp2) return age(duplex, serveHttp2(duplex, origin, first))
+      const http1Life = { retired: false }
+      age(duplex, { shutdown: () => (http1Life.retired = true), close: () => duplex.destroy() })
+      http1Fast.accept(duplex, origin, first, http1Life)
     })
   }
+
+  const age = (duplex: Duplex, aging: ConnectionLife.Aging): void => ConnectionLife.age(life, duplex, aging, timers, random)
 
   // Closed last to first: `listen` below is released before this drains.
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
+      closing = true
+      admission.close()
       for (const duplex of silent) duplex.destroy()
       for (const connection of http2) connection.shutdown()
       http1.shutdown()
@@ -119,11 +156,19 @@ export const serve = Effect.fnUntraced(function* (
       for (const duplex of open) duplex.destroy()
     })
   )
-  const tls = options.tls === undefined ? undefined : { source: yield* Tls.load(options.tls), clientAuth: options.tls.clientAuth ?? "none" }
-  const address = yield* network.listen({ host: options.host, port: options.port, tls }, accept)
+  const tls =
+    options.tls === undefined
+      ? undefined
+      : {
+          source: yield* Tls.load(options.tls),
+          clientAuth: options.tls.clientAuth ?? "none",
+          handshakeTimeout: ConnectionLife.millis(options.tls.handshakeTimeout ?? "10 seconds")
+        }
+  const { host, port, reusePort, unix, unixMode } = options
+  const address = yield* network.listen({ host, port, tls, backlog, reusePort, admission }, accept)
   endpoint = `${tls === undefined ? "http" : "https"}://${format(address.host, address.port)}`
   // A Unix socket is guarded by the file system, not by TLS.
-  if (options.unix !== undefined) yield* network.listen({ host: "localhost", port: 0, path: options.unix }, accept)
+  if (unix !== undefined) yield* network.listen({ host: "localhost", port: 0, path: unix, mode: unixMode, backlog, admission }, accept)
   return address
 })
 

@@ -11,10 +11,12 @@ import type { PeerIdentity } from "@effect-kratos/core/Call"
 import * as net from "node:net"
 import { Duplex } from "node:stream"
 import * as tls from "node:tls"
+import type { Admission } from "./Admission.ts"
 import * as HappyEyeballs from "./HappyEyeballs.ts"
+import { listen } from "./Listening.ts"
 import * as MemoryDuplex from "./MemoryDuplex.ts"
 import * as NetworkError from "./NetworkError.ts"
-import * as Tls from "./Tls.ts"
+import type * as Tls from "./Tls.ts"
 
 export interface Address {
   readonly host: string
@@ -32,7 +34,22 @@ export interface Accepted {
 }
 
 export interface ListenOptions extends Address {
-  readonly tls?: { readonly source: Tls.Source; readonly clientAuth: "none" | "request" | "require" } | undefined
+  readonly tls?:
+    | {
+        readonly source: Tls.Source
+        readonly clientAuth: "none" | "request" | "require"
+        /** Time for a handshake, in milliseconds. Default 10 000. */
+        readonly handshakeTimeout?: number | undefined
+      }
+    | undefined
+  /** Connections that the system holds until they are accepted. Default 511. */
+  readonly backlog?: number | undefined
+  /** Shares the port with others that ask for it, by SO_REUSEPORT. */
+  readonly reusePort?: boolean | undefined
+  /** Permissions of a Unix socket, such as 0o660. Default: what the umask leaves. */
+  readonly mode?: number | undefined
+  /** Who counts the connections. */
+  readonly admission?: Admission | undefined
 }
 
 export interface ConnectOptions extends Address {
@@ -51,7 +68,7 @@ export interface ConnectOptions extends Address {
 }
 
 export interface NetworkShape {
-  /** Listens until the scope closes; port 0 takes a free one. The returned address is the one that was bound. */
+  /** Listens until the scope closes; port 0 takes a free one. A Unix socket whose process has died is replaced. The returned address is the one that was bound. */
   readonly listen: (
     options: ListenOptions,
     onConnection: (accepted: Accepted) => void
@@ -59,70 +76,6 @@ export interface NetworkShape {
   /** Connects, TLS handshake included, for as long as it takes; the caller owns the duplex. */
   readonly connect: (options: ConnectOptions) => Effect.Effect<Duplex, NetworkError.ConnectError>
 }
-
-/** Time for a TLS handshake, in milliseconds. */
-const HANDSHAKE = 10_000
-/** What we speak, best first. */
-const PROTOCOLS = ["h2", "http/1.1"]
-
-const listen: NetworkShape["listen"] = (options, onConnection) =>
-  Effect.acquireRelease(
-    Effect.callback<net.Server, NetworkError.ListenError>((resume) => {
-      const server = options.tls === undefined ? listenPlain(onConnection) : listenTls(options.tls, onConnection)
-      const where = text(options)
-      server.once("error", (cause) =>
-        resume(
-          Effect.fail(
-            new NetworkError.ListenError({
-              host: options.host,
-              port: options.port,
-              message: `cannot listen on ${where}: ${NetworkError.why(cause)}`,
-              cause
-            })
-          )
-        )
-      )
-      const listening = () => resume(Effect.succeed(server))
-      if (options.path === undefined) server.listen(options.port, options.host, listening)
-      else server.listen(options.path, listening)
-    }),
-    // Connections that were accepted are the server's to drain; `close` only stops accepting.
-    (server) => Effect.sync(() => void server.close())
-  ).pipe(
-    Effect.map((server) => {
-      const bound = server.address()
-      return { host: options.host, port: typeof bound === "object" && bound !== null ? bound.port : options.port }
-    })
-  )
-
-const listenPlain = (onConnection: (accepted: Accepted) => void): net.Server =>
-  net.createServer({ noDelay: true }, (socket) => onConnection({ duplex: socket, peer: peerOf(socket) }))
-
-const listenTls = ({ clientAuth, source }: NonNullable<ListenOptions["tls"]>, onConnection: (accepted: Accepted) => void): net.Server => {
-  const server = tls.createServer(
-    {
-      ...source.current(),
-      ALPNProtocols: PROTOCOLS,
-      handshakeTimeout: HANDSHAKE,
-      noDelay: true,
-      requestCert: clientAuth !== "none",
-      rejectUnauthorized: clientAuth === "require"
-    },
-    (socket) =>
-      onConnection({
-        duplex: socket,
-        peer: peerOf(socket),
-        tls: { protocol: socket.alpnProtocol === false ? undefined : (socket.alpnProtocol ?? undefined), identity: Tls.identityOf(socket) }
-      })
-  )
-  // a handshake that fails concerns only its own connection, which Node has closed
-  server.on("tlsClientError", () => {})
-  source.onChange((material) => server.setSecureContext(material))
-  return server
-}
-
-const peerOf = (socket: net.Socket): string =>
-  socket.remoteAddress === undefined ? "unix" : format(socket.remoteAddress, socket.remotePort ?? 0)
 
 const connect: NetworkShape["connect"] = (options) => {
   const { path, tls } = options
@@ -191,7 +144,11 @@ export const makeMemory = (): NetworkShape => {
         Effect.suspend(() => {
           if (listeners.has(key))
             return Effect.fail(new NetworkError.ListenError({ ...bound, message: `${key} is taken`, cause: undefined }))
-          listeners.set(key, onConnection)
+          const { admission } = address
+          listeners.set(key, (accepted) => {
+            if (admission === undefined) onConnection(accepted)
+            else admission.enter(accepted.duplex, () => onConnection(accepted))
+          })
           return Effect.succeed(bound)
         }),
         () => Effect.sync(() => void listeners.delete(key))

@@ -21,6 +21,7 @@ import type * as HttpRouter from "effect/http/HttpRouter"
 import type { Codec } from "./codec/Codec.ts"
 import * as Codecs from "./codec/Codecs.ts"
 import * as ConnectServer from "./connect/Server.ts"
+import type * as ConnectionLife from "./ConnectionLife.ts"
 import * as DeadlineTimers from "./DeadlineTimers.ts"
 import * as GrpcWebServer from "./grpc-web/Server.ts"
 import * as GrpcServer from "./grpc/Server.ts"
@@ -49,7 +50,8 @@ import type { RestRuleError } from "./rest/RestRuleError.ts"
 import * as Routes from "./Routes.ts"
 import type * as Service from "./Service.ts"
 
-export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = never, RoutesE = never, RoutesR = never> {
+export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = never, RoutesE = never, RoutesR = never>
+  extends ConnectionLife.Options {
   /** The services to serve; their implementations come from the context. */
   readonly services: Services
   /** Default 8000; 0 takes a free port. */
@@ -78,8 +80,19 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly mcp?: boolean | Mcp.Options | undefined
   /** Speaks TLS on the port: HTTP/2 and HTTP/1.1 by ALPN, clients' certificates on request. */
   readonly tls?: Tls.ServerOptions | undefined
-  /** Path of a Unix socket to listen on besides the port, in clear text. */
+  /**
+   * Path of a Unix socket to listen on besides the port, in clear text. A file that a dead process has left is replaced; one on which somebody listens is
+   * a `ListenError`.
+   */
   readonly unix?: string | undefined
+  /** Permissions of that socket, such as `0o660`. Default: what the umask leaves. */
+  readonly unixMode?: number | undefined
+  /** Connections that the system holds until they are accepted. Default 511. */
+  readonly backlog?: number | undefined
+  /** Connections at a time, handshakes included. More wait, unread, until one ends; those above `backlog` are closed. Default 10,000. */
+  readonly maxConnections?: number | undefined
+  /** Shares the port with other processes that ask for it, too (SO_REUSEPORT); a `ListenError` where the platform cannot. Default false. */
+  readonly reusePort?: boolean | undefined
   /** Lets pages of other origins call the services and routes from browsers. Default: not. */
   readonly cors?: Cors.Options | undefined
   /** Origins whose pages may open WebSockets, besides the server's own; `"*"` for all. Default: those that `cors` lists. */
@@ -94,7 +107,7 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly trustProxy?: false | Forwarded.Proxies | Forwarded.Options | undefined
   /** Names for requests, in `x-request-id` of requests and replies; `false` for none. Default: as `RequestId.Options` say. */
   readonly requestId?: false | RequestId.Options | undefined
-  /** Limits of the HTTP/2 engine. */
+  /** Limits of the HTTP/2 engine. What they say of keep-alive and idle connections counts more than the options here. */
   readonly http2?: Http2Options | undefined
 }
 
@@ -226,10 +239,7 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
       })
     )
   )
-  const address = yield* Listener.serve(
-    { grpc, http, whole: rest.isWhole },
-    { host, port, unix: options.unix, tls: options.tls, drainTimeout: options.drainTimeout, http2: options.http2, timers, originOf }
-  )
+  const address = yield* Listener.serve({ grpc, http, whole: rest.isWhole }, { ...options, host, port, life: options, timers, originOf })
   // runs before the drain that `serve` has put below it
   yield* Effect.addFinalizer(() => closing.open)
   const advertised = options.advertise ?? HostAddress.advertised(host)

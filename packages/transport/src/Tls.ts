@@ -22,6 +22,8 @@ export interface ServerOptions {
   readonly ca?: Pem | undefined
   /** Whether clients must show a certificate that `ca` signed: `require` closes the connection without one. Default `none`. */
   readonly clientAuth?: "none" | "request" | "require" | undefined
+  /** How long a handshake may take. Default 10 seconds. */
+  readonly handshakeTimeout?: Duration.Input | undefined
   /** How often the files are looked at. Default 10 seconds. */
   readonly reload?: Duration.Input | undefined
 }

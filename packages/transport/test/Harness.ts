@@ -13,6 +13,7 @@ import type { Options as Http2Options } from "@effect-kratos/http2/Limits"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import type * as ConnectionOptions from "../src/channel/ConnectionOptions.ts"
 import * as Channels from "../src/Channels.ts"
+import type * as ConnectionLife from "../src/ConnectionLife.ts"
 import type * as Client from "../src/Client.ts"
 import type * as Cors from "../src/http/Cors.ts"
 import * as Network from "../src/Network.ts"
@@ -33,7 +34,7 @@ export interface Wire {
 export const memory: Wire = { name: "memory", network: Network.layerMemory }
 export const sockets: Wire = { name: "sockets", network: Layer.empty }
 
-export interface Options {
+export interface Options extends ConnectionLife.Options {
   readonly wire?: Wire | undefined
   /** Default: EchoLive. */
   readonly implementation?: Layer.Layer<Echo, never, Journal> | undefined
@@ -46,6 +47,12 @@ export interface Options {
   readonly health?: boolean | undefined
   readonly http2?: Http2Options | undefined
   readonly cors?: Cors.Options | undefined
+  readonly port?: number | undefined
+  readonly unix?: string | undefined
+  readonly unixMode?: number | undefined
+  readonly backlog?: number | undefined
+  readonly maxConnections?: number | undefined
+  readonly reusePort?: boolean | undefined
 }
 
 const serverLayer = ({ implementation = EchoLive, wire, client: _client, ...options }: Options) =>

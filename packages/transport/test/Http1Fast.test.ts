@@ -68,7 +68,7 @@ beforeAll(async () => {
       handler(exchange)
     },
     eligible: (_method, target) => !target.startsWith("/slow"),
-    handOff: (duplex) => a.accept(duplex, origin),
+    handOff: (duplex, _origin, life) => a.accept(duplex, origin, life),
     timers: clock,
     keepAliveTimeout: 65_000,
     maxHeaderBytes: 65_536
@@ -80,9 +80,9 @@ beforeAll(async () => {
     return (server.address() as net.AddressInfo).port
   }
   fastPort = await listen((socket) =>
-    socket.once("data", (first: Buffer) => (socket.pause(), fast.accept(socket, origin, first), socket.resume()))
+    socket.once("data", (first: Buffer) => (socket.pause(), fast.accept(socket, origin, first, { retired: false }), socket.resume()))
   )
-  nodePort = await listen((socket) => b.accept(socket, origin))
+  nodePort = await listen((socket) => b.accept(socket, origin, { retired: false }))
   closers.push(
     () => a.destroy(),
     () => b.destroy(),

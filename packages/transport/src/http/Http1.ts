@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream"
 import { ByteBuffer } from "../ByteBuffer.ts"
 import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
+import type { Life } from "./Http1Fast.ts"
 import { type BodyReader, EMPTY, type Handler, type HttpExchange } from "./HttpExchange.ts"
 
 export interface Options {
@@ -18,7 +19,7 @@ export interface Options {
 
 export interface Http1 {
   /** Serves a connection; `first` are the bytes that were read from it. */
-  readonly accept: (duplex: Duplex, origin: Origin) => void
+  readonly accept: (duplex: Duplex, origin: Origin, life: Life) => void
   /** Connections are closed when their reply is out, idle ones at once. */
   readonly shutdown: () => void
   readonly destroy: () => void
@@ -42,7 +43,8 @@ const isForeign = ({ code, rawPacket }: ClientError): boolean => {
 }
 
 const OriginId: unique symbol = Symbol("origin")
-type WithOrigin = { [OriginId]?: Origin }
+const LifeId: unique symbol = Symbol("life")
+type WithOrigin = { [OriginId]?: Origin; [LifeId]?: Life }
 const unknown: Origin = { address: "", endpoint: "", identity: undefined }
 
 /** The request of an exchange, for code that needs Node's own objects. */
@@ -101,8 +103,10 @@ export const make = (handler: Handler, options: Options): Http1 => {
   })
   return {
     server,
-    accept: (duplex, origin) => {
-      ;(duplex as WithOrigin)[OriginId] = origin
+    accept: (duplex, origin, life) => {
+      const known = duplex as WithOrigin // nobody else knows the symbols
+      known[OriginId] = origin
+      known[LifeId] = life
       server.emit("connection", duplex)
     },
     shutdown: () => {
@@ -296,7 +300,7 @@ class Http1Exchange implements NodeExchange {
   }
 
   private writeHead(status: number, fields: ReadonlyArray<readonly [string, string]>): void {
-    if (this.state.closing) this.nodeResponse.shouldKeepAlive = false
+    if (this.state.closing || (this.nodeRequest.socket as WithOrigin)[LifeId]?.retired === true) this.nodeResponse.shouldKeepAlive = false
     const flat: Array<string> = []
     for (const [name, value] of fields) flat.push(name, value)
     for (const [name, value] of this.added) {

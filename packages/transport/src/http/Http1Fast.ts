@@ -17,7 +17,7 @@ export interface Options {
   /** Whether a request is one for this path; it is then answered with `respond`. */
   readonly eligible: (method: string, target: string) => boolean
   /** Takes a connection back, unread bytes first. */
-  readonly handOff: (duplex: Duplex, origin: Origin) => void
+  readonly handOff: (duplex: Duplex, origin: Origin, life: Life) => void
   readonly timers: DeadlineTimers
   /** How long a connection may be idle, in milliseconds. */
   readonly keepAliveTimeout: number
@@ -25,8 +25,14 @@ export interface Options {
   readonly maxHeaderBytes: number
 }
 
+/** What is known of a connection besides its bytes. */
+export interface Life {
+  /** It has grown old: the next reply is its last. */
+  readonly retired: boolean
+}
+
 export interface Http1Fast {
-  readonly accept: (duplex: Duplex, origin: Origin, first: Buffer) => void
+  readonly accept: (duplex: Duplex, origin: Origin, first: Buffer, life: Life) => void
   /** Idle connections are closed at once, the others with their reply. */
   readonly shutdown: () => void
 }
@@ -39,7 +45,7 @@ const MAX_BODY_AWAITED = 16_384
 export const make = (options: Options): Http1Fast => {
   const shared: Shared = { options, closing: false, connections: new Set(), second: -1, date: "" }
   return {
-    accept: (duplex, origin, first) => new Connection(duplex, origin, shared).receive(first),
+    accept: (duplex, origin, first, life) => new Connection(duplex, origin, life, shared).receive(first),
     shutdown: () => {
       shared.closing = true
       for (const connection of shared.connections) connection.closeIfIdle()
@@ -58,6 +64,7 @@ interface Shared {
 class Connection {
   readonly duplex: Duplex
   readonly origin: Origin
+  readonly life: Life
   readonly shared: Shared
   private unread: Buffer | undefined = undefined
   private exchange: Exchange | undefined = undefined
@@ -69,9 +76,10 @@ class Connection {
   private timer: Timer | undefined = undefined
   private lastReply = 0
 
-  constructor(duplex: Duplex, origin: Origin, shared: Shared) {
+  constructor(duplex: Duplex, origin: Origin, life: Life, shared: Shared) {
     this.duplex = duplex
     this.origin = origin
+    this.life = life
     this.shared = shared
     shared.connections.add(this)
     duplex.on("data", this.receive)
@@ -130,7 +138,12 @@ class Connection {
     this.leave()
     this.unread = undefined
     duplex.unshift(bytes)
-    this.shared.options.handOff(duplex, this.origin)
+    this.shared.options.handOff(duplex, this.origin, this.life)
+  }
+
+  /** The next reply is the last one. */
+  get isLast(): boolean {
+    return this.shared.closing || this.life.retired
   }
 
   /** Writes the reply of the exchange and goes on with what has come meanwhile. */
@@ -146,7 +159,7 @@ class Connection {
       more = duplex.write(body)
       duplex.uncork()
     }
-    if (this.shared.closing) duplex.end()
+    if (this.isLast) duplex.end()
     else if (more) this.proceed()
     else {
       this.blocked = true
@@ -272,7 +285,7 @@ class Exchange implements HttpExchange {
     for (const [name, value] of this.added) text += line(name, value)
     if (!hasLength) text += `content-length: ${body.length}\r\n`
     text += dateLine(shared)
-    text += shared.closing ? "connection: close\r\n\r\n" : "\r\n"
+    text += this.connection.isLast ? "connection: close\r\n\r\n" : "\r\n"
     if (body.length === 0 || this.method === "HEAD") this.connection.reply(text, undefined)
     else if (body.length <= JOINED) this.connection.reply(text + latin1(body), undefined)
     else this.connection.reply(text, body)

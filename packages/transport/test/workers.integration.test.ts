@@ -1,0 +1,115 @@
+/** One program in two processes on one port. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+import * as Channels from "../src/Channels.ts"
+import { Echo } from "./gen/test/v1/echo_effect.ts"
+import { until } from "./Harness.ts"
+
+const program = fileURLToPath(new URL("./fixtures/workers.ts", import.meta.url))
+
+/** The supervisor, and who serves. */
+const start = (mode = "") =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(process.execPath, [program, mode], { stdio: ["ignore", "pipe", "pipe"] })
+      let output = ""
+      for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (output += data.toString()))
+      const exited = once(child, "close").then(([code]) => code as number | null)
+      const served = () => [...output.matchAll(/^serves (\d+) (\d+)$/gm)].map(([, pid, port]) => ({ pid: pid!, port: Number(port) }))
+      return {
+        served,
+        output: () => output,
+        kill: (signal: NodeJS.Signals) => child.kill(signal),
+        isOver: () => child.exitCode !== null || child.signalCode !== null,
+        exited: Effect.promise(() => exited),
+        serving: (count: number) => until(Effect.sync(() => served().length >= count || child.exitCode !== null))
+      }
+    }),
+    (supervisor) =>
+      Effect.gen(function* () {
+        if (supervisor.isOver()) return
+        supervisor.kill("SIGTERM")
+        yield* supervisor.exited
+      })
+  )
+
+/** A client with a connection of its own. */
+const client = (port: number) =>
+  Effect.map(
+    Layer.build(Layer.fresh(Echo.client(`direct:///127.0.0.1:${port}`)).pipe(Layer.provide(Layer.fresh(Channels.layerDirect)))),
+    (context) => Context.get(context, Echo)
+  )
+
+const clients = (port: number, count: number) => Effect.all(Array.from({ length: count }, () => client(port)))
+
+describe("workers", { timeout: 60_000 }, () => {
+  it.live("serve on one port, are replaced without a failed call, started again when they die, and drained at the end", () =>
+    Effect.gen(function* () {
+      const supervisor = yield* start()
+      yield* supervisor.serving(2)
+      const [one, two] = supervisor.served()
+      assert.isDefined(two, supervisor.output())
+      assert.strictEqual(one!.port, two!.port)
+      const all = yield* clients(one!.port, 8)
+      const who = Effect.map(
+        Effect.forEach(all, (echo) => echo.unary({}), { concurrency: "unbounded" }),
+        (replies) => new Set(replies.map(({ text }) => text))
+      )
+      assert.deepStrictEqual([...(yield* who)].toSorted(), [one!.pid, two!.pid].toSorted())
+
+      // replaced while calls go on
+      let calls = 0
+      let rolling = true
+      const load = yield* Effect.forkChild(
+        Effect.forEach(
+          all,
+          (echo) =>
+            Effect.gen(function* () {
+              while (rolling) {
+                yield* echo.unary({ delayMs: 5 })
+                calls++
+              }
+            }),
+          { concurrency: "unbounded" }
+        )
+      )
+      supervisor.kill("SIGHUP")
+      yield* supervisor.serving(4)
+      const before = new Set([one!.pid, two!.pid])
+      let now = yield* who
+      while ([...now].some((pid) => before.has(pid))) now = yield* who
+      rolling = false
+      yield* Fiber.join(load)
+      assert.isAbove(calls, 0)
+
+      // one is killed
+      const [victim] = supervisor.served().slice(2)
+      process.kill(Number(victim!.pid), "SIGKILL")
+      yield* supervisor.serving(5)
+      assert.include(supervisor.output(), "was ended by SIGKILL")
+
+      // all end with what they have begun
+      const last = yield* clients(one!.port, 4)
+      yield* Effect.forEach(last, (echo) => echo.unary({}), { concurrency: "unbounded" })
+      const held = yield* Effect.forkChild(Effect.forEach(last, (echo) => echo.unary({ delayMs: 500 }), { concurrency: "unbounded" }))
+      yield* Effect.forEach(last, (echo) => echo.unary({}), { concurrency: "unbounded" })
+      supervisor.kill("SIGTERM")
+      assert.lengthOf(yield* Fiber.join(held), 4)
+      assert.strictEqual(yield* supervisor.exited, 0, supervisor.output())
+    })
+  )
+
+  it.live("that cannot start are not started for ever", () =>
+    Effect.gen(function* () {
+      const supervisor = yield* start("broken")
+      assert.strictEqual(yield* supervisor.exited, 1)
+      assert.include(supervisor.output(), "before it listened")
+    })
+  )
+})
