@@ -12,6 +12,7 @@ import * as net from "node:net"
 import { Duplex } from "node:stream"
 import * as tls from "node:tls"
 import type { Admission } from "./Admission.ts"
+import { format, text } from "./AddressText.ts"
 import * as HappyEyeballs from "./HappyEyeballs.ts"
 import { listen } from "./Listening.ts"
 import * as MemoryDuplex from "./MemoryDuplex.ts"
@@ -122,11 +123,7 @@ const secure = (
     return Effect.sync(() => void secured.destroy())
   })
 
-/** The address as text: `host:port`, or the path of a Unix socket. */
-export const text = (address: Address): string => address.path ?? format(address.host, address.port)
-
-/** `host:port`, with IPv6 addresses in brackets. */
-export const format = (host: string, port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
+export { format, text }
 
 export const Network: Context.Reference<NetworkShape> = Reference<NetworkShape>("@effect-kratos/transport/Network", {
   defaultValue: () => ({ listen, connect })

@@ -72,7 +72,10 @@ const supervise = Effect.fnUntraced(function* (options: Options): Effect.fn.Retu
   )
   yield* Effect.logInfo(`${slots.length} workers`)
   yield* Effect.raceFirst(
-    Effect.raceFirst(Effect.all([...slots.map((slot) => keep(slot, state))], { concurrency: "unbounded", discard: true }), hangUps(roll)),
+    Effect.raceFirst(
+      Effect.forEach(slots, (slot) => keep(slot, state), { concurrency: "unbounded", discard: true }),
+      hangUps(roll)
+    ),
     ending
   )
 })

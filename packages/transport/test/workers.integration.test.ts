@@ -64,16 +64,15 @@ describe("workers", { timeout: 60_000 }, () => {
       assert.deepStrictEqual([...(yield* who)].toSorted(), [one!.pid, two!.pid].toSorted())
 
       // replaced while calls go on
-      let calls = 0
-      let rolling = true
-      const load = yield* Effect.forkChild(
+      const load = { calls: 0, goesOn: true }
+      const callers = yield* Effect.forkChild(
         Effect.forEach(
           all,
           (echo) =>
             Effect.gen(function* () {
-              while (rolling) {
+              while (load.goesOn) {
                 yield* echo.unary({ delayMs: 5 })
-                calls++
+                load.calls++
               }
             }),
           { concurrency: "unbounded" }
@@ -84,9 +83,9 @@ describe("workers", { timeout: 60_000 }, () => {
       const before = new Set([one!.pid, two!.pid])
       let now = yield* who
       while ([...now].some((pid) => before.has(pid))) now = yield* who
-      rolling = false
-      yield* Fiber.join(load)
-      assert.isAbove(calls, 0)
+      load.goesOn = false
+      yield* Fiber.join(callers)
+      assert.isAbove(load.calls, 0)
 
       // one is killed
       const [victim] = supervisor.served().slice(2)
