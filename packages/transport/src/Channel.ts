@@ -4,6 +4,7 @@
  */
 import type * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
@@ -57,6 +58,7 @@ export const make = Effect.fnUntraced(function* (
   const connectivity = yield* SubscriptionRef.make<ReadonlyArray<NodeState>>([])
   const queue = new CallQueue()
   const open = new Set<PooledConnection>()
+  const dials = new Set<Fiber.Fiber<unknown, unknown>>()
   const empty = yield* Latch.make(true)
   let turn = 0
   let closed = false
@@ -173,7 +175,9 @@ export const make = Effect.fnUntraced(function* (
       log(node, previous)
       publish()
     },
+    publish,
     open,
+    dials,
     onOpen: () => empty.closeUnsafe(),
     onClosed: () => void (open.size === 0 && empty.openUnsafe())
   }
@@ -197,6 +201,7 @@ export const make = Effect.fnUntraced(function* (
       closed = true
       dispatch()
       clearImmediate(soon)
+      yield* Fiber.awaitAll(dials)
       yield* empty.await.pipe(
         Effect.timeoutOrElse({
           duration: options.drainTimeout,

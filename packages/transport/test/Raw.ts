@@ -109,16 +109,21 @@ export type Script = (
 export const silent: StreamListener = { onData: () => {}, onTrailers: () => {}, onAbort: () => {} }
 
 /** A server that answers by a script. `number` counts its streams over all connections, from 0. */
-export const scripted = Effect.fnUntraced(function* (script: Script) {
+export const scripted = Effect.fnUntraced(function* (script: Script, options: Omit<ServerConnection.ServerOptions, "onStream"> = {}) {
   const network = Network.makeMemory()
   const seen = { streams: 0, connections: 0 }
+  /** Those that have not ended, in the order in which they came. */
+  const open = new Set<ServerConnection.ServerConnection>()
   const address = yield* network.listen({ host: "bad", port: 0 }, ({ duplex }) => {
     seen.connections++
     const connection: ServerConnection.ServerConnection = ServerConnection.make(duplex, {
-      onStream: (stream, headers) => script(stream, headers, connection, seen.streams++) ?? silent
+      ...options,
+      onStream: (stream, headers) => script(stream, headers, connection, seen.streams++) ?? silent,
+      onClose: () => open.delete(connection)
     })
+    open.add(connection)
   })
-  return { network, address, seen }
+  return { network, address, seen, open }
 })
 
 /** A message of gRPC. */

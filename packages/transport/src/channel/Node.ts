@@ -27,8 +27,12 @@ export interface Owner {
   /** Calls that wait may go on, or have nothing left to wait for. */
   readonly dispatch: () => void
   readonly onState: (node: Node, previous: State) => void
+  /** What a node says of itself has changed. */
+  readonly publish: () => void
   /** All connections, those included that only finish their calls. */
   readonly open: Set<PooledConnection>
+  /** Attempts under way. */
+  readonly dials: Set<Fiber.Fiber<unknown, unknown>>
   readonly onOpen: () => void
   readonly onClosed: () => void
 }
@@ -95,8 +99,8 @@ export class Node {
   /** Calls wait although it is connected: makes one more connection if it may. */
   grow(): boolean {
     const { connections } = this
-    // a server that allows no stream at all allows none on another connection either
-    const full = connections.length > 0 && connections.every(({ engine }) => engine.maxConcurrentStreams > 0)
+    // one that is going away leaves the list in a moment; a server that allows no stream at all allows none on another connection either
+    const full = connections.length > 0 && connections.every(({ engine }) => !engine.closing && engine.maxConcurrentStreams > 0)
     if (!full || connections.length >= this.owner.options.maxConnections || !this.mayDial()) return false
     this.dial()
     return true
@@ -145,13 +149,15 @@ export class Node {
 
   private dial(): void {
     if (this.connections.length === 0) this.enter("connecting")
-    const { fork, network, options } = this.owner
+    const { dials, fork, network, options } = this.owner
     // In a fiber of its own, so that the call that happens to be first can be cancelled without the others.
     const idleTimeout = this.connections.length === 0 ? options.idleTimeout : options.surplusTimeout
     const keepAlive = options.keepAlive && { ...options.keepAlive, interval: this.pingInterval }
     const fiber = fork(Dial.dial(network, this.to, { connectTimeout: options.connectTimeout, idleTimeout, keepAlive, timers: this.timers }))
     this.dialling = fiber
+    dials.add(fiber)
     fiber.addObserver((exit) => {
+      dials.delete(fiber)
       this.dialling = undefined
       if (exit._tag === "Success") this.open(exit.value)
       else this.fail(KratosError.fromCause(exit.cause))
@@ -167,6 +173,7 @@ export class Node {
     this.connections.push(connection)
     this.error = undefined
     this.enter("ready")
+    this.owner.publish()
     if (this.retired) connection.leave()
     // it has gone while its fiber came to its end
     else if (connection.engine.closing) this.remove(connection, undefined)
@@ -196,6 +203,7 @@ export class Node {
     this.connections.splice(at, 1)
     if (this.connections.length === 0) this.enter(this.dialling === undefined ? "idle" : "connecting")
     this.judge(connection, cause)
+    this.owner.publish()
   }
 
   private enter(state: State): void {
