@@ -4,7 +4,21 @@ import { parseArgs } from "node:util"
 import { BenchError } from "./BenchError.ts"
 import * as Shape from "./Shape.ts"
 
-export const benches = ["unary", "headers", "aspects", "tls", "client", "download", "upload", "echo", "rest"] as const
+export const benches = [
+  "unary",
+  "headers",
+  "aspects",
+  "tls",
+  "client",
+  "download",
+  "upload",
+  "echo",
+  "rest",
+  "latency",
+  "startup",
+  "memory",
+  "codec"
+] as const
 export type BenchName = (typeof benches)[number]
 
 export interface Arguments {
@@ -20,6 +34,8 @@ export interface Arguments {
   /** Untimed load before the first round of each subject, in seconds. */
   readonly warmup: number
   readonly json: boolean
+  /** Hold the project's targets against the rows of the run. */
+  readonly targets: boolean
   readonly help: boolean
 }
 
@@ -33,6 +49,7 @@ export const usage = `npm run bench -- [options]
   --rounds N        how often each subject has its turn (default 5)
   --warmup N        seconds of untimed load before a subject's first turn (default 1)
   --json            one JSON object a row instead of a table
+  --targets         at the end, the project's targets and whether this run meets them
   --help            this text
 `
 
@@ -58,6 +75,7 @@ export const parse = (argv: ReadonlyArray<string>): Result.Result<Arguments, Ben
           rounds: { type: "string", default: "5" },
           warmup: { type: "string", default: "1" },
           json: { type: "boolean", default: false },
+          targets: { type: "boolean", default: false },
           help: { type: "boolean", default: false }
         }
       }).values,
@@ -92,6 +110,7 @@ export const parse = (argv: ReadonlyArray<string>): Result.Result<Arguments, Ben
     rounds,
     warmup,
     json: values.json,
+    targets: values.targets,
     help: values.help
   })
 }

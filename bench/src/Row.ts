@@ -36,6 +36,9 @@ export const fromMeasured = ({ bench, load, samples, unit }: Measured): Readonly
     ratios: Object.fromEntries(Object.entries(Statistics.ratios(subject, samples)).map(([name, value]) => [name, hundredths(value)]))
   }))
 
+/** Time and memory: the smaller figure is the better one, and so is the smaller ratio. */
+export const lessIsBetter = (unit: string): boolean => /^(?:CPU-)?ms\b|^MiB\b/.test(unit)
+
 /** The widest spread of any subject. */
 export const noise = ({ samples }: Measured): number => Math.max(0, ...[...samples.values()].map(Statistics.spread))
 
@@ -61,5 +64,7 @@ export const toTable = (measured: Measured): string => {
     line.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")
   )
   const skipped = [...measured.skipped].map(([name, why]) => `${name.padEnd(widths[0]!)}  skipped: ${why}`)
-  return [`${measured.bench}, load ${measured.load}`, ...text, ...skipped].join("\n")
+  return [`${measured.bench}, load ${measured.load}${lessIsBetter(measured.unit) ? " (less is better)" : ""}`, ...text, ...skipped].join(
+    "\n"
+  )
 }

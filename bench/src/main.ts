@@ -10,6 +10,7 @@ import { failed } from "./BenchError.ts"
 import * as Cores from "./Cores.ts"
 import * as Go from "./Go.ts"
 import * as Row from "./Row.ts"
+import * as Targets from "./Targets.ts"
 
 const main = Effect.gen(function* () {
   const args = yield* Effect.fromResult(parse(process.argv.slice(2)))
@@ -19,16 +20,23 @@ const main = Effect.gen(function* () {
   if (cores.warning !== undefined) yield* Console.error(`warning: ${cores.warning}`)
 
   const failures: Array<string> = []
+  const rows: Array<Row.Row> = []
   for (const bench of benches) {
     const outcome = yield* Bench.run(bench, args)
     failures.push(...outcome.failures)
     for (const measured of outcome.measured) {
+      rows.push(...Row.fromMeasured(measured))
       const noise = Row.noise(measured)
       if (noise > 0.15)
         yield* Console.error(`warning: rounds differ by ±${Math.round(noise * 100)}%: the machine was not quiet, or --seconds is too short`)
       if (!args.json) yield* Console.log(`\n${Row.toTable(measured)}`)
       else for (const line of [...Row.fromMeasured(measured).map(Row.toJson), ...Row.skippedToJson(measured)]) yield* Console.log(line)
     }
+  }
+  if (args.targets) {
+    const verdicts = Targets.judge(rows)
+    if (!args.json) yield* Console.log(`\n${Targets.toTable(verdicts)}`)
+    else for (const verdict of verdicts) yield* Console.log(Targets.toJson(verdict))
   }
   if (failures.length > 0) return yield* failed(`without a figure: ${failures.join(", ")}`)
 }).pipe(

@@ -14,6 +14,7 @@ describe("Arguments", () => {
       rounds: 5,
       warmup: 1,
       json: false,
+      targets: false,
       help: false
     })
   })
@@ -30,7 +31,8 @@ describe("Arguments", () => {
         "0.5",
         "--rounds=1",
         "--warmup=0",
-        "--json"
+        "--json",
+        "--targets"
       ])
     )
     assert.deepStrictEqual(args, {
@@ -44,6 +46,7 @@ describe("Arguments", () => {
       rounds: 1,
       warmup: 0,
       json: true,
+      targets: true,
       help: false
     })
   })

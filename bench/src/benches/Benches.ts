@@ -5,9 +5,13 @@ import type { BenchName } from "../Arguments.ts"
 import type { Bench } from "../Bench.ts"
 import { BenchError } from "../BenchError.ts"
 import * as Client from "./Client.ts"
+import * as Codec from "./Codec.ts"
 import * as Headers from "./Headers.ts"
+import * as Latency from "./Latency.ts"
 import type { Machine } from "./Machine.ts"
+import * as Memory from "./Memory.ts"
 import * as Rest from "./Rest.ts"
+import * as Startup from "./Startup.ts"
 import * as Streams from "./Streams.ts"
 import * as Unary from "./Unary.ts"
 
@@ -22,7 +26,11 @@ const benches: Readonly<Record<BenchName, Make>> = {
   download: Streams.download,
   upload: Streams.upload,
   echo: Streams.echo,
-  rest: Rest.rest
+  rest: Rest.rest,
+  latency: Latency.latency,
+  startup: Startup.startup,
+  memory: Memory.memory,
+  codec: Codec.codec
 }
 
 /** The benches that the arguments ask for. Fails when a load program is missing or a named subject exists in none of them. */

@@ -10,6 +10,8 @@ import { percentile, type ReplayReport } from "./Report.ts"
 
 /** Load before the timed part, in seconds: this program is new and has to get fast. */
 const SETTLE = 0.3
+/** How long answers are waited for behind an open load, in milliseconds. */
+const PATIENCE = 10_000
 /** Streams of a connection whose due times are remembered. */
 const REMEMBERED = 65_536
 
@@ -30,9 +32,13 @@ const main = async (options: Options): Promise<void> => {
   let now = performance.now()
 
   const onAnswer = (connection: Connection, index: number): void => {
-    if (now < startedAt) return
-    if (latencies !== undefined && timed < latencies.length) latencies[timed] = now - due.get(connection)![index % REMEMBERED]!
-    timed++
+    if (latencies === undefined) {
+      if (now >= startedAt) timed++
+      return
+    }
+    // every call that was due in the timed part counts, whenever its answer comes
+    const dueAt = due.get(connection)![index % REMEMBERED]!
+    if (dueAt >= startedAt && timed < latencies.length) latencies[timed++] = now - dueAt
   }
   const make = () =>
     new Connection({
@@ -60,7 +66,7 @@ const main = async (options: Options): Promise<void> => {
     for (const connection of connections) due.set(connection, new Float64Array(REMEMBERED))
     await openLoad(connections, due, rate, endsAt)
   }
-  const elapsed = (performance.now() - startedAt) / 1000
+  const elapsed = rate === undefined ? (performance.now() - startedAt) / 1000 : seconds
 
   const sum = (of: (connection: Connection) => number) => connections.reduce((total, connection) => total + of(connection), 0)
   const measured = latencies?.subarray(0, timed) ?? new Float64Array(0)
@@ -76,7 +82,7 @@ const main = async (options: Options): Promise<void> => {
   process.stdout.write(`${JSON.stringify(report)}\n`)
 }
 
-/** Sends each call at its time, in turn over the connections; one that finds no free stream goes out late and is late. */
+/** Sends each call at its time, in turn over the connections, and waits for the answers; a call that finds no free stream goes out late and is late. */
 const openLoad = (
   connections: ReadonlyArray<Connection>,
   due: ReadonlyMap<Connection, Float64Array>,
@@ -88,15 +94,19 @@ const openLoad = (
     let sent = 0
     const turn = (): void => {
       const now = performance.now()
-      if (now >= endsAt) return resolve()
-      const wanted = Math.floor(((now - first) / 1000) * rate)
+      const wanted = Math.floor(((Math.min(now, endsAt) - first) / 1000) * rate)
       for (; sent < wanted; sent++) {
         const connection = connections[sent % connections.length]!
         if (connection.free <= 0) break
         due.get(connection)![connection.opened % REMEMBERED] = first + (sent / rate) * 1000
         connection.send(1)
       }
-      setImmediate(turn) // a timer would be a millisecond late
+      if (now < endsAt || sent < wanted || connections.some(({ answered, opened }) => answered < opened)) {
+        if (now > endsAt + PATIENCE) fail(`calls had no answer ${PATIENCE / 1000} s after the end`)
+        setImmediate(turn) // a timer would be a millisecond late
+      } else {
+        resolve()
+      }
     }
     turn()
   })

@@ -10,10 +10,15 @@ const trailers = { "grpc-status": "0" }
 /** Writes `count` chunks to a stream and ends it. */
 export type Download = (stream: http2.ServerHttp2Stream, chunk: Chunk, count: number) => void
 
+/** Waits for the whole message; a client that leaves in the middle of it gets nothing. */
 const whole = (stream: http2.ServerHttp2Stream, then: (body: Buffer) => void) => {
   const chunks: Array<Buffer> = []
   stream.on("data", (chunk: Buffer) => chunks.push(chunk))
-  stream.on("end", () => then(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+  stream.on("end", () => {
+    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+    if (body.length >= 5 && body.length === 5 + body.readUInt32BE(1)) then(body)
+    else stream.close()
+  })
 }
 
 const upload = (stream: http2.ServerHttp2Stream) => {
