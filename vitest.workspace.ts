@@ -36,7 +36,7 @@ export default defineConfig({
       ...tested("packages").map((folder) => project(basename(folder), folder)),
       ...tested("packages/contrib").map((folder) => project(`contrib-${basename(folder)}`, folder)),
       ...tested("examples").map((folder) => project(`example-${basename(folder)}`, folder)),
-      ...["scripts", "interop", "bench"].map((folder) => project(folder, folder))
+      ...["scripts", "interop", "bench", "fuzz"].map((folder) => project(folder, folder))
     ]
   }
 })

@@ -31,7 +31,7 @@ export const files = (): ReadonlyArray<string> =>
 export const manifests = (paths: ReadonlyArray<string>): ReadonlyMap<string, Manifest> => {
   const found = new Map<string, Manifest>()
   for (const path of paths) {
-    const folder = /^((?:packages|examples)\/(?:contrib\/)?[^/]+|bench|interop|scratchpad)\/package\.json$/.exec(path)?.[1]
+    const folder = /^((?:packages|examples)\/(?:contrib\/)?[^/]+|bench|fuzz|interop|scratchpad)\/package\.json$/.exec(path)?.[1]
     // package.json is npm's format; the fields that are read are optional
     if (folder !== undefined) found.set(folder, JSON.parse(read(path)) as Manifest)
   }

@@ -78,7 +78,9 @@ export const build = (template: PathTemplate, values: ReadonlyArray<string>): Re
   }
   const tail = literals(template, at, template.segments.length)
   if (tail === undefined) return fail("a wildcard outside of a variable has no value")
-  return Result.succeed(path + tail + (template.verb === undefined ? "" : `:${escape(template.verb)}`))
+  // a rest without segments is all there is
+  const whole = path + tail === "" ? "/" : path + tail
+  return Result.succeed(whole + (template.verb === undefined ? "" : `:${escape(template.verb)}`))
 }
 
 /** Decodes the raw text of a variable; undefined when its percent-encoding is broken. */

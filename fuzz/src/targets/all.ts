@@ -1,0 +1,24 @@
+import type { Target } from "../Target.ts"
+import { codecs, jsonText } from "./codecs.ts"
+import { chunks, frames } from "./frames.ts"
+import { decoding, roundTrip } from "./hpack.ts"
+import { exchange, head } from "./http1.ts"
+import { binary, initialiser, json } from "./protobuf.ts"
+import { streams } from "./streams.ts"
+import { texts } from "./texts.ts"
+
+export const targets: ReadonlyArray<Target> = [
+  frames,
+  chunks,
+  decoding,
+  roundTrip,
+  head,
+  exchange,
+  binary,
+  initialiser,
+  json,
+  ...codecs,
+  jsonText,
+  ...streams,
+  ...texts
+]

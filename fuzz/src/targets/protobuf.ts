@@ -1,0 +1,140 @@
+/** Our compiled codecs against protobuf-es. */
+import { create, type DescMessage, fromBinary, toBinary, toJsonString, createRegistry, toJson } from "@bufbuild/protobuf"
+import { isDeepStrictEqual } from "node:util"
+import * as JsonWriter from "../../../packages/transport/src/codec/JsonWriter.ts"
+import * as MessageCodec from "../../../packages/transport/src/MessageCodec.ts"
+import { EchoReplySchema, EchoRequestSchema } from "../../../packages/transport/test/gen/test/v1/echo_pb.ts"
+import { WideSchema } from "../../../packages/transport/test/gen/test/v1/rest_pb.ts"
+import * as RandomMessage from "../../../packages/transport/test/codec/randomMessage.ts"
+import * as WireTypes from "../WireTypes.ts"
+import { mutate } from "../Mutation.ts"
+import type { Random } from "../Random.ts"
+import { bytesOf, holds, type Target, textOf } from "../Target.ts"
+import { FileDescriptorProtoSchema, StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt"
+
+const schemas: ReadonlyArray<DescMessage> = [
+  EchoRequestSchema,
+  WideSchema,
+  EchoReplySchema,
+  TimestampSchema,
+  StructSchema,
+  FileDescriptorProtoSchema
+]
+const registry = createRegistry(WideSchema, EchoRequestSchema, EchoReplySchema)
+const codecs = new Map<DescMessage, MessageCodec.MessageCodec>()
+const codecOf = (schema: DescMessage): MessageCodec.MessageCodec => {
+  let codec = codecs.get(schema)
+  if (codec === undefined) codecs.set(schema, (codec = MessageCodec.proto(schema)))
+  return codec
+}
+
+/** Tags and lengths as peers like to lie about them. */
+const WORDS = [
+  "\x08",
+  "\x0a",
+  "\x0b",
+  "\x0c",
+  "\x0d",
+  "\x09",
+  "\x0f",
+  "\x00",
+  "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+  "\xff\xff\xff\xff\x0f",
+  "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+  "\x0a\x00",
+  "\x0a\x7f",
+  "\xa2\x06\x00",
+  "\xc0\xaf",
+  "\xed\xa0\x80",
+  "\x1b\x1c",
+  "\x80\x00"
+]
+
+const attempt = <A>(run: () => A): A | undefined => {
+  try {
+    return run()
+  } catch {
+    return undefined
+  }
+}
+
+/** The first octet says which type, the rest are its bytes. */
+const makeInput = (random: Random): string => {
+  const which = random.below(random.below(3) === 0 ? schemas.length : 2)
+  const schema = schemas[which]!
+  // a random message may lack what is required
+  const made =
+    random.below(12) === 0 ? undefined : attempt(() => toBinary(schema, RandomMessage.message(schema, random, undefined, random.below(3))))
+  const bytes = made === undefined ? random.octets(40) : textOf(made)
+  return String.fromCharCode(which) + (random.below(8) === 0 ? bytes : mutate(random, bytes, WORDS))
+}
+
+const parts = (input: string): { readonly schema: DescMessage; readonly bytes: Buffer } => ({
+  schema: schemas[input.charCodeAt(0) % schemas.length]!,
+  bytes: bytesOf(input.slice(1))
+})
+
+export const binary: Target = {
+  name: "protobuf",
+  share: 2,
+  law: "our decoder reads what protobuf-es reads, to the same message, and refuses what it refuses; our encoder writes the same bytes",
+  make: makeInput,
+  run: (input) => {
+    const { bytes, schema } = parts(input)
+    // protobuf-es reads a field by its declared type whatever its wire type says; ours keeps it as unknown, as Go and C++ do
+    if (!WireTypes.fit(schema, bytes)) return
+    const codec = codecOf(schema)
+    const ours = codec.decode(bytes)
+    const theirs = attempt(() => fromBinary(schema, bytes))
+    holds((ours === undefined) === (theirs === undefined), () => (ours === undefined ? "refused by us alone" : "read by us alone"))
+    if (ours === undefined || theirs === undefined) return
+    holds(isDeepStrictEqual(ours, theirs), () => `read as ${toJsonString(schema, ours)}, by protobuf-es as ${toJsonString(schema, theirs)}`)
+    const written = attempt(() => Buffer.from(codec.encode(ours)))
+    const expected = attempt(() => toBinary(schema, theirs))
+    holds((written === undefined) === (expected === undefined), () => "written by one alone")
+    if (written === undefined || expected === undefined) return
+    holds(written.equals(expected), () => `written as ${written.toString("hex")}`)
+    holds(Buffer.from(codec.encodeFramed(ours)).subarray(5).equals(written), () => "framed as something else")
+  }
+}
+
+export const json: Target = {
+  name: "json-writer",
+  share: 1,
+  law: "our JSON writer says what protobuf-es says, or both refuse",
+  make: makeInput,
+  run: (input) => {
+    const { bytes, schema } = parts(input)
+    const message = attempt(() => fromBinary(schema, bytes))
+    if (message === undefined) return
+    for (const alwaysEmitImplicit of [true, false]) {
+      const ours = attempt(() => JsonWriter.make({ alwaysEmitImplicit, registry }).message(schema)(message))
+      const theirs = attempt(() => toJson(schema, message, { alwaysEmitImplicit, registry }))
+      holds((ours === undefined) === (theirs === undefined), () => `${ours === undefined ? "refused" : "written"} by us alone`)
+      if (ours === undefined) continue
+      holds(
+        isDeepStrictEqual(JSON.parse(ours), JSON.parse(JSON.stringify(theirs))),
+        () => `ours ${ours}, protobuf-es ${JSON.stringify(theirs)}`
+      )
+    }
+  }
+}
+
+export const initialiser: Target = {
+  name: "protobuf-init",
+  share: 1,
+  law: "an initialiser is written as the message that it makes",
+  make: makeInput,
+  run: (input) => {
+    const { bytes, schema } = parts(input)
+    const message = attempt(() => fromBinary(schema, bytes))
+    if (message === undefined) return
+    // what an initialiser may have: no type, no unknown fields of its own
+    const { $typeName: _, $unknown: __, ...init } = message
+    const ours = attempt(() => Buffer.from(codecOf(schema).encode(init)))
+    const theirs = attempt(() => toBinary(schema, create(schema, init as never))) // what a handler would return
+    holds((ours === undefined) === (theirs === undefined), () => "refused by one alone")
+    if (ours !== undefined)
+      holds(ours.equals(theirs!), () => `ours ${ours.toString("hex")}, protobuf-es ${Buffer.from(theirs!).toString("hex")}`)
+  }
+}
