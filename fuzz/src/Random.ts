@@ -7,6 +7,10 @@ export interface Random {
   readonly some: (pieces: ReadonlyArray<string>, most: number, between?: string) => string
   /** Up to `most` octets, one a UTF-16 unit. */
   readonly octets: (most: number) => string
+  // What random messages of the transport's tests want to know: all that there is.
+  readonly wild: boolean
+  readonly narrow: boolean
+  readonly tame: boolean
 }
 
 export const make = (seed: number): Random => {
@@ -30,7 +34,10 @@ export const make = (seed: number): Random => {
       let text = ""
       for (let i = below(most + 1); i > 0; i--) text += String.fromCharCode(below(256))
       return text
-    }
+    },
+    wild: true,
+    narrow: false,
+    tame: false
   }
 }
 

@@ -37,7 +37,8 @@ export const fit = (schema: DescMessage, bytes: Uint8Array, depth = 0): boolean 
     }
     return value
   }
-  while (at < bytes.length && depth < 100) {
+  if (depth > 100) return true
+  while (at < bytes.length) {
     const tag = varint() % 2 ** 32
     const wire = tag & 7
     const field = schema.fields.find(({ number }) => number === Math.floor(tag / 8))

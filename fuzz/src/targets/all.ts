@@ -3,7 +3,7 @@ import { codecs, jsonText } from "./codecs.ts"
 import { chunks, frames } from "./frames.ts"
 import { decoding, roundTrip } from "./hpack.ts"
 import { exchange, head } from "./http1.ts"
-import { binary, initialiser, json } from "./protobuf.ts"
+import { binary, initialiser, json, jsonReader } from "./protobuf.ts"
 import { streams } from "./streams.ts"
 import { texts } from "./texts.ts"
 
@@ -17,6 +17,7 @@ export const targets: ReadonlyArray<Target> = [
   binary,
   initialiser,
   json,
+  jsonReader,
   ...codecs,
   jsonText,
   ...streams,

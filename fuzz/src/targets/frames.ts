@@ -154,7 +154,7 @@ const settle = ({ heard, wire }: Opened): ReadonlyArray<string> => {
 
 export const frames: Target = {
   name: "frames",
-  share: 3,
+  share: 2,
   law: "the engine ends a connection in order or goes on, tells each owner of one end, writes whole frames, holds no more than its bounds",
   make: (random) => {
     const script = makeScript(random, true)
@@ -186,7 +186,7 @@ const words = (said: ReadonlyArray<string>): string => said.filter((line) => !li
 
 export const chunks: Target = {
   name: "frame-chunks",
-  share: 0.6,
+  share: 0.3,
   law: "what owners and peer hear does not depend on how the bytes are cut",
   make: (random) => makeScript(random, false),
   run: (script) => {

@@ -106,9 +106,11 @@ const { HTTPParser, methods } = createRequire(import.meta.url)("node:_http_commo
   readonly methods: ReadonlyArray<string>
 }
 
+let idle: Parser | undefined
+
 /** The first message in `bytes`, whole; undefined when Node refuses it or waits for more. */
 const nodeParse = (bytes: Buffer): Parsed | undefined => {
-  const parser = new HTTPParser()
+  const parser = (idle ??= new HTTPParser())
   parser.initialize(HTTPParser["REQUEST"]!, {}, 65_536, 0)
   const fields: Array<string> = []
   let parsed: Omit<Parsed, "bodyBytes"> | undefined
@@ -146,7 +148,7 @@ const nodeParse = (bytes: Buffer): Parsed | undefined => {
 
 export const head: Target = {
   name: "http1-head",
-  share: 15,
+  share: 20,
   law: "a head that the fast path takes, Node's parser reads the same: method, target, fields, length of the body, fate of the connection",
   make: (random) => mutate(random, headOf(random).slice(0, -4), WORDS, 3),
   run: (text) => {
@@ -177,6 +179,7 @@ export const head: Target = {
 
 // ---- whole conversations
 
+const life = { retired: false }
 const origin = { address: "fuzz", endpoint: "", identity: undefined }
 
 /** The requests of the conversation under way, as a handler sees them. */
@@ -208,7 +211,7 @@ const servers = () => {
     fast: Http1Fast.make({
       handler,
       eligible: (_method, target) => !target.startsWith("/slow"),
-      handOff: (duplex) => node.accept(duplex, origin),
+      handOff: (duplex) => node.accept(duplex, origin, life),
       timers,
       ...limits
     })
@@ -264,11 +267,11 @@ export const exchange: Target = {
     const { fast, node } = servers()
     const asNode = (duplex: Duplex, first: Buffer): void => {
       duplex.unshift(first)
-      node.accept(duplex, origin)
+      node.accept(duplex, origin, life)
     }
     const expected = await converse(asNode, [text])
     for (const parts of [[text], [text.slice(0, cut), text.slice(cut)].filter((part) => part !== "")]) {
-      const got = await converse((duplex, first) => fast.accept(duplex, origin, first), parts)
+      const got = await converse((duplex, first) => fast.accept(duplex, origin, first, life), parts)
       const heads = (list: ReadonlyArray<Seen>): string => list.map(({ head }) => head).join("\n")
       holds(heads(got) === heads(expected), () => `in ${parts.length} parts:\n${heads(got)}\nnode:http:\n${heads(expected)}`)
       // node:http tells no handler of the body in front of something malformed

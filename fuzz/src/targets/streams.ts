@@ -48,7 +48,7 @@ const read = (encoding: Compression.Encoding | undefined, list: ReadonlyArray<Ui
 
 const grpc: Target = {
   name: "grpc-messages",
-  share: 1,
+  share: 0.4,
   law: "messages of gRPC are the same in any cut, and none is longer than the limit, compressed or not",
   make: (random) => {
     let text = ""
@@ -78,7 +78,7 @@ const grpc: Target = {
 
 const ahead: Target = {
   name: "read-ahead",
-  share: 2,
+  share: 1,
   law: "messages that wait for their reader come in order, whole, whenever they are pulled; no byte is acknowledged twice or never",
   make: (random) => {
     let text = ""
@@ -131,7 +131,7 @@ const ahead: Target = {
 
 const buffer: Target = {
   name: "byte-buffer",
-  share: 3,
+  share: 1,
   law: "bytes come out as they went in, and take at most twice the room of the most of them",
   make: (random) => random.octets(60),
   run: (script) => {
@@ -197,7 +197,7 @@ const readEvents = (list: ReadonlyArray<Uint8Array>): string => {
 
 const events: Target = {
   name: "events",
-  share: 3,
+  share: 1.2,
   law: "server-sent events are the same in any cut; what is written is read back; none is over the limit",
   make: (random) => cuts(random) + mutate(random, random.some(EVENTS, 14), EVENTS, 3),
   run: (input) => {

@@ -32,7 +32,7 @@ const DIGITS = ["0", "1", "9", "12345678", "99999999", "123456789", "H", "M", "S
 
 const timeouts: Target = {
   name: "timeouts",
-  share: 12,
+  share: 14,
   law: "digits and a unit, nothing else; what is written for a time is never less than the time",
   make: (random) => mutate(random, random.some(DIGITS, 3), DIGITS, 2),
   run: (text) => {
@@ -246,7 +246,7 @@ const TARGETS = [
 
 const targetText: Target = {
   name: "target",
-  share: 20,
+  share: 30,
   law: "a target is a name, addresses with a port, or it says what is wrong",
   make: (random) => mutate(random, random.some(TARGETS, 6), TARGETS, 2),
   run: (text) => {
@@ -446,7 +446,7 @@ const plainBase64 = (text: string): Buffer | undefined => {
 
 const base64: Target = {
   name: "base64-text",
-  share: 7,
+  share: 8,
   law: "quanta of four with padding of their own, in any cut, and nothing else",
   make: (random) => String.fromCharCode(random.below(256)) + mutate(random, random.some(quanta, 8), quanta, 2),
   run: (input) => {
@@ -501,7 +501,7 @@ const ERRORS = [
 
 const replies: Target = {
   name: "connect-texts",
-  share: 10,
+  share: 20,
   law: "the last envelope, errors in JSON, queries of GET and control messages of WebSockets are read or refused, never thrown",
   make: (random) => mutate(random, random.some(ERRORS, 8), ERRORS, 3),
   run: (text) => {
