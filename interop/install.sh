@@ -15,9 +15,14 @@ need() { # need PACKAGE CHECK...
 need chromium command -v chromium
 need curl command -v curl
 need openssl command -v openssl
+need haproxy command -v haproxy
 need nghttp2-client command -v h2load
+need nghttp2-proxy command -v nghttpx
+need nginx-light sh -c "PATH=$PATH:/usr/sbin command -v nginx"
 need python3-grpcio /usr/bin/python3 -c "import grpc"
+need python3-h2 /usr/bin/python3 -c "import h2"
 need python3-protobuf /usr/bin/python3 -c "import google.protobuf"
+need ruby-grpc ruby -e 'exit File.exist?(Gem::Specification.find_by_name("grpc").gem_dir + "/src/ruby/pb/test/client.rb")'
 if [ -n "$packages" ]; then
   if command -v apt-get >/dev/null 2>&1; then
     as_root=""
@@ -40,13 +45,41 @@ node_modules/.bin/buf build -o "$cache/contract.binpb" \
 
 if command -v go >/dev/null 2>&1; then
   (cd "$here/peers/go" && go build -o "$cache/go/" ./client ./server)
+  built() { # built NAME MODULE VERSION: is it there, of this version?
+    [ -x "$cache/go/$1" ] && go version -m "$cache/go/$1" | awk -v module="$2" -v version="$3" \
+      '($1 == "mod" || $1 == "dep") && index(module "/", $2 "/") == 1 && index($3, version) { found = 1 } END { exit !found }'
+  }
   # Tools that tests find on PATH: put "$cache/go" there. One that cannot be had is a test skipped by name.
-  tool() { # tool NAME MODULE
-    [ -x "$cache/go/$1" ] || GOBIN="$cache/go" go install "$2" || echo "no $1; what needs it will be skipped" >&2
+  tool() { # tool NAME PACKAGE@VERSION
+    built "$1" "${2%@*}" "${2#*@}" || GOBIN="$cache/go" go install "$2" || echo "no $1; what needs it will be skipped" >&2
   }
   tool grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
   tool connectconformance connectrpc.com/conformance/cmd/connectconformance@v1.0.5
-  tool h2spec github.com/summerwind/h2spec/cmd/h2spec@af83a65 # its tags do not install
+  tool h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+
+  # the interop programs of grpc-go, at the version of their go.mod
+  grpc=$(cd "$here/peers/grpc-go" && go list -m -f '{{.Version}}' google.golang.org/grpc)
+  for program in client http2 server; do
+    built "grpc-go-interop-$program" google.golang.org/grpc "$grpc" ||
+      (cd "$here/peers/grpc-go" && go build -o "$cache/go/grpc-go-interop-$program" "google.golang.org/grpc/interop/$program") ||
+      echo "no grpc-go-interop-$program; what needs it will be skipped" >&2
+  done
 else
   echo "no go (1.26 or newer); what needs it will be skipped" >&2
+fi
+
+# The interop programs of grpc-java: its jars, where there is Java and Maven. The pom says which; a copy of it beside them says which they are.
+jars="$cache/grpc-java"
+if cmp -s "$here/peers/grpc-java/pom.xml" "$jars/pom.xml"; then
+  :
+elif command -v java >/dev/null 2>&1 && command -v mvn >/dev/null 2>&1; then
+  rm -rf "$jars" "$jars.new"
+  if mvn -q -B -f "$here/peers/grpc-java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars.new" >&2; then
+    cp "$here/peers/grpc-java/pom.xml" "$jars.new/pom.xml"
+    mv "$jars.new" "$jars"
+  else
+    echo "no interop programs of grpc-java; what needs them will be skipped" >&2
+  fi
+else
+  echo "no java or no mvn; what needs grpc-java will be skipped" >&2
 fi

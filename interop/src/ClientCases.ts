@@ -1,62 +1,28 @@
 /** The cases of our own client, each an effect that fails when the server does not do what the contract says. */
-import type { Aspect } from "@effect-kratos/core/Aspect"
-import { Call } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
-import * as KratosError from "@effect-kratos/core/error/KratosError"
-import { Grpc, grpcCode, TypeId } from "@effect-kratos/core/error/Status"
+import { Grpc } from "@effect-kratos/core/error/Status"
 import * as Metadata from "@effect-kratos/core/Metadata"
 import type { Channels } from "@effect-kratos/transport/Channels"
 import { Health as HealthDesc, HealthCheckResponse_ServingStatus } from "@effect-kratos/transport/gen/grpc/health/v1/health_pb"
 import * as Service from "@effect-kratos/transport/Service"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as assert from "node:assert/strict"
+import { aspect, Carried, type Metadatas } from "./Carried.ts"
 import type { Case } from "./cases.ts"
+import { check, hasCode, Wrong } from "./Check.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
 import type { EchoReply } from "./gen/test/v1/echo_pb.ts"
 import { askInterrupted } from "./EchoLive.ts"
 import * as Unlisted from "./Unlisted.ts"
 
-/** What a case sends and sees beside the messages. */
-interface Metadatas {
-  readonly request: Metadata.Metadata
-  reply?: Metadata.Metadata
-  trailers?: Metadata.Metadata
-}
-
-const Carried = Context.Reference<Metadatas | undefined>("@effect-kratos/interop/Carried", { defaultValue: () => undefined })
-
-/** Adds the metadata of a case to its calls and keeps that of the reply. */
-const carry: Aspect = (effect) =>
-  Effect.withFiber((fiber) => {
-    const carried = fiber.getRef(Carried)
-    const call = Option.getOrUndefined(Context.getOption(fiber.context, Call))
-    if (carried === undefined || call === undefined) return effect
-    for (const [name, values] of carried.request) for (const value of values) Metadata.add(call.request, name, value)
-    return Effect.ensuring(
-      effect,
-      Effect.sync(() => {
-        carried.reply = call.reply
-        carried.trailers = call.trailers
-      })
-    )
-  })
-
-export const options = { aspects: carry }
-
-/** The server did not do what the contract says. */
-class Wrong extends Schema.TaggedError<Wrong>("@effect-kratos/interop/Wrong")("Wrong", { message: Schema.String }) {}
-
-const check = (assertion: () => void): Effect.Effect<void, Wrong> =>
-  Effect.try({ try: assertion, catch: (cause) => new Wrong({ message: cause instanceof Error ? cause.message : String(cause) }) })
+export const options = { aspects: aspect }
 
 const none = new Uint8Array(0)
 
@@ -95,12 +61,6 @@ const interrupted = (text: string) =>
 const unique = (name: string) => Effect.map(Clock.currentTimeNanos, (now) => `ours-${name}-${process.pid}-${now}`)
 
 const pattern = (size: number) => Uint8Array.from({ length: size }, (_, i) => i * 31)
-
-const hasCode = (error: unknown, code: number) =>
-  check(() => {
-    assert.ok(error instanceof KratosError.KratosError, `not a KratosError: ${String(error)}`)
-    assert.equal(grpcCode(error[TypeId]), code, `${error.code} ${error.reason} ${error.message}`)
-  })
 
 const isReason = (error: unknown, tag: string, text: string, message: string) =>
   check(() => {
