@@ -77,6 +77,18 @@ const pair = (
   }
 ]
 
+/** Its client against our server, our client against its server. */
+const between = (foreign: Foreign.Foreign): ReadonlyArray<Suite.Part> =>
+  pair(`our server, the client of ${foreign.name}`, foreign.missing, (certificates) => foreignClient(foreign, certificates)).concat(
+    pair(`our client, the server of ${foreign.name}`, foreign.missing, (certificates) =>
+      ourClient(
+        Program.serveOn((port) => foreign.server(port, certificates)),
+        certificates,
+        foreign.lacks
+      )
+    )
+  )
+
 export const suite: Suite.Suite = {
   name: "grpc",
   about: "gRPC's interop tests, both ways",
@@ -86,15 +98,6 @@ export const suite: Suite.Suite = {
       () => undefined,
       (certificates) => ourClient(ourServer(certificates), certificates)
     ),
-    ...Foreign.all.flatMap((foreign) => [
-      ...pair(`our server, the client of ${foreign.name}`, foreign.missing, (certificates) => foreignClient(foreign, certificates)),
-      ...pair(`our client, the server of ${foreign.name}`, foreign.missing, (certificates) =>
-        ourClient(
-          Program.serveOn((port) => foreign.server(port, certificates)),
-          certificates,
-          foreign.lacks
-        )
-      )
-    ])
+    ...Foreign.all.flatMap(between)
   ]
 }
