@@ -14,6 +14,7 @@ import { Sender, type SenderOwner } from "./internal/Sender.ts"
 import * as SettingsFrame from "./internal/SettingsFrame.ts"
 import * as State from "./internal/StreamState.ts"
 import { StreamTable } from "./internal/StreamTable.ts"
+import { WindowGrowth } from "./internal/WindowGrowth.ts"
 import { after, Watchdog, type Watched } from "./internal/Watchdog.ts"
 import * as Limits from "./Limits.ts"
 import * as Settings from "./Settings.ts"
@@ -37,6 +38,8 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   readonly sender: Sender
   /** @internal */
   readonly output: Output
+  /** @internal */
+  readonly growth: WindowGrowth
   /** @internal */
   abstract readonly isClient: boolean
   protected readonly streams = new StreamTable()
@@ -72,6 +75,7 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
     this.receiveWindow = Math.max(65_535, this.limits.initialWindowSize)
     this.sender = new Sender(this, duplex, this.peer, this.limits, options.recycle ?? false)
     this.output = this.sender.output
+    this.growth = new WindowGrowth(this.limits, now, (callback) => this.ping(callback))
     this.inbound = new Inbound(this, now)
     this.resets = new AbuseCounter(this.limits.maxResets, this.limits.abuseWindow, now, "streams reset")
     this.watchdog = new Watchdog(this, now, options.after ?? after)
@@ -89,7 +93,8 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   get heldBytes(): number {
     let bytes = this.inbound.heldBytes + this.sender.heldBytes + this.duplex.writableLength
     for (const chunk of this.inbox) bytes += chunk.length
-    for (const stream of this.streams.all()) bytes += stream.queued + this.receiveWindow - stream.receiveWindow - stream.released
+    for (const stream of this.streams.all())
+      bytes += stream.queued + this.receiveWindow + stream.grown - stream.receiveWindow - stream.released
     return bytes
   }
 
@@ -186,9 +191,12 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
 
   /** @internal */
   release(stream: Stream, bytes: number): void {
-    const most = this.receiveWindow - stream.receiveWindow - stream.released
-    stream.released += Math.min(bytes, most)
-    if (stream.released < Math.max(1, this.receiveWindow >>> 1)) return
+    const window = this.receiveWindow + stream.grown
+    stream.released += Math.min(bytes, window - stream.receiveWindow - stream.released)
+    if (stream.released < Math.max(1, window >>> 1)) return
+    const more = this.growth.onHalf(window)
+    stream.grown += more
+    stream.released += more
     stream.receiveWindow += stream.released
     this.output.frame(4, Frame.WINDOW_UPDATE, 0, stream.id)
     this.output.uint32(stream.released)
@@ -300,6 +308,7 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   protected remove(stream: Stream): void {
     stream.state |= State.CLOSED
     this.streams.delete(stream)
+    if (stream.grown > 0) this.growth.giveBack(stream.grown)
     this.sender.drop(stream)
     if (this.streams.size === 0) this.watchdog.onIdle()
     this.onStreamClosed()

@@ -7,6 +7,12 @@ export interface Limits {
   readonly maxConcurrentStreams: number
   /** Bytes that the peer may send on a stream before its receiver calls `consumed`. Default 256 KiB. */
   readonly initialWindowSize: number
+  /**
+   * Bytes to which the windows of the connection and of a stream grow when they hold the peer back. All streams together have that much beyond their initial
+   * windows, so that a connection holds `maxConcurrentStreams * initialWindowSize + maxWindowSize` at most of what nobody consumes. Default 16 MiB; 0 keeps
+   * windows as they are.
+   */
+  readonly maxWindowSize: number
   /** Bytes that the peer may have in flight on the connection. At least 64 KiB - 1, default 1 MiB. */
   readonly connectionWindowSize: number
   /** Largest frame payload accepted, bytes, 16 KiB to 16 MiB - 1. Default 16 KiB. */
@@ -65,6 +71,7 @@ export interface Limits {
 export const defaults: Limits = {
   maxConcurrentStreams: 256,
   initialWindowSize: 262_144,
+  maxWindowSize: 16_777_216,
   connectionWindowSize: 1_048_576,
   maxFrameSize: 16_384,
   headerTableSize: 4096,
@@ -100,6 +107,7 @@ export type Options = { readonly [K in keyof Limits]?: Limits[K] | undefined }
 export const resolve = (options: Options): Limits => ({
   maxConcurrentStreams: clamp(options.maxConcurrentStreams, defaults.maxConcurrentStreams, 0, MAX_31),
   initialWindowSize: clamp(options.initialWindowSize, defaults.initialWindowSize, 0, MAX_31),
+  maxWindowSize: clamp(options.maxWindowSize, defaults.maxWindowSize, 0, MAX_31),
   connectionWindowSize: clamp(options.connectionWindowSize, defaults.connectionWindowSize, 65_535, MAX_31),
   maxFrameSize: clamp(options.maxFrameSize, defaults.maxFrameSize, 16_384, 0xffffff),
   headerTableSize: clamp(options.headerTableSize, defaults.headerTableSize, 0, 1 << 20),

@@ -40,6 +40,8 @@ export class Stream {
   declare sendWindow: number
   /** Bytes that the peer may send. @internal */
   declare receiveWindow: number
+  /** Bytes by which the window of this stream is larger than that of others. @internal */
+  declare grown: number
   /** Bytes consumed and not yet announced by WINDOW_UPDATE. @internal */
   declare released: number
   /** Bytes that the peer's content-length still promises, or -1. @internal */
@@ -67,6 +69,7 @@ export class Stream {
     this.state = 0
     this.sendWindow = sendWindow
     this.receiveWindow = receiveWindow
+    this.grown = 0
     this.released = 0
     this.expected = expected
     this.head = undefined

@@ -199,7 +199,7 @@ const byStream = (a: string, b: string): number => Number(a.split(" ")[1]) - Num
 
 describe("receiving", () => {
   it("opens the stream's window at half, as the receiver consumes", () => {
-    const wire = Wire.server({ initialWindowSize: 1000 })
+    const wire = Wire.server({ initialWindowSize: 1000, maxWindowSize: 0 })
     wire.open()
     wire.send(F.headers(1, F.POST))
     const [exchange] = wire.exchanges
@@ -255,7 +255,7 @@ describe("receiving", () => {
   })
 
   it("gives padding back by itself", () => {
-    const wire = Wire.server({ initialWindowSize: 400 })
+    const wire = Wire.server({ initialWindowSize: 400, maxWindowSize: 0 })
     wire.open()
     wire.send(F.headers(1, F.POST))
     wire.exchanges[0]!.consume = false
@@ -265,7 +265,7 @@ describe("receiving", () => {
   })
 
   it("takes what the peer may send before it knows of a smaller window", () => {
-    const wire = Wire.server({ initialWindowSize: 10 })
+    const wire = Wire.server({ initialWindowSize: 10, maxWindowSize: 0 })
     wire.frames()
     wire.send(F.PREFACE, F.settings(), F.headers(1, F.POST), F.data(1, "x".repeat(10_000)))
     assert.strictEqual(wire.exchanges[0]?.received, 10_000)

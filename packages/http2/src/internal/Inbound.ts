@@ -11,6 +11,7 @@ import { HeaderAssembly } from "./HeaderAssembly.ts"
 import { HpackDecoder } from "./HpackDecoder.ts"
 import type { Output } from "./Output.ts"
 import * as SettingsFrame from "./SettingsFrame.ts"
+import type { WindowGrowth } from "./WindowGrowth.ts"
 import * as State from "./StreamState.ts"
 
 /** What the receiving half asks of its connection. */
@@ -20,6 +21,7 @@ export interface InboundOwner {
   readonly limits: Limits
   readonly output: Output
   readonly sender: { progress: number }
+  readonly growth: WindowGrowth
   find(id: number): Stream | undefined
   /** No stream of that id has ever been opened. */
   isIdle(id: number): boolean
@@ -49,9 +51,8 @@ export class Inbound implements FrameHandler {
   private readonly owner: InboundOwner
   readonly assembly: HeaderAssembly
   private readonly idleFrames: AbuseCounter
-  /** Bytes that the peer may send on the connection, and those received but not yet announced again. */
+  /** Bytes that the peer may send on the connection. */
   private window: number
-  private received = 0
   private hasSettings = false
   private hasAcknowledgement = false
   /** The DATA frame being read: its stream, if anybody still listens, and whether it ends it. */
@@ -84,13 +85,14 @@ export class Inbound implements FrameHandler {
     if (id === 0) throw protocolError("DATA on stream 0")
     this.window -= length
     if (this.window < 0) throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "window of the connection exceeded")
-    this.received += length
-    const { output, limits } = this.owner
-    if (this.received >= limits.connectionWindowSize >>> 1) {
+    const { growth, limits, output } = this.owner
+    growth.onData(length)
+    // Given back as it comes, not as it is consumed: what is held is bounded by the streams, and one that nobody reads must not stop the others.
+    const whole = Math.min(Frame.MAX_31, limits.connectionWindowSize + growth.extra)
+    if (whole - this.window >= whole >>> 1) {
       output.frame(4, Frame.WINDOW_UPDATE, 0, 0)
-      output.uint32(this.received)
-      this.window += this.received
-      this.received = 0
+      output.uint32(whole - this.window)
+      this.window = whole
     }
     this.dataEnds = (flags & Frame.END_STREAM) !== 0
     this.dataStream = undefined
