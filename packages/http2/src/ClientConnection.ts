@@ -24,6 +24,9 @@ export interface ClientOptions extends ConnectionOptions {
 /** RFC 9113 sets no bound before the first SETTINGS frame; what a server then refuses would have to be sent again. */
 const UNSETTLED_STREAMS = 100
 
+/** What servers of gRPC say with ENHANCE_YOUR_CALM to clients that ping too often (proposal A8). */
+export const TOO_MANY_PINGS = "too_many_pings"
+
 /** The client's end of a connection. */
 export class ClientConnection extends Connection {
   readonly isClient = true
@@ -151,7 +154,8 @@ export class ClientConnection extends Connection {
   /** @internal */
   onGoAway(lastId: number, code: number, debug: string): void {
     this.closing = true
-    this.goAwayCode = code
+    // the pace of our pings says nothing of the requests
+    this.goAwayCode = debug === TOO_MANY_PINGS ? ErrorCode.NO_ERROR : code
     // first: with its last stream the connection ends
     if (code !== ErrorCode.NO_ERROR) this.note(new ConnectionError(code, debug, true))
     for (const stream of this.streams.all()) {

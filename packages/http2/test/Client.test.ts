@@ -122,6 +122,14 @@ describe("a client", () => {
     assert.match(wire.closes[0]?.message ?? "", /ENHANCE_YOUR_CALM/)
   })
 
+  it("does not blame requests for the pace of pings", () => {
+    const wire = opened()
+    const { exchange } = call(wire.connection)
+    wire.send(F.frame(7, 0, 0, [0, 0, 0, 1, 0, 0, 0, ErrorCode.ENHANCE_YOUR_CALM, ...Buffer.from("too_many_pings")]))
+    wire.duplex.emit("end")
+    assert.deepStrictEqual(exchange.events, [`abort ${ErrorCode.CONNECT_ERROR} true`])
+  })
+
   it("knows what a lost connection has not told the server", () => {
     const wire = opened()
     const sent = call(wire.connection)

@@ -38,7 +38,7 @@ export interface Owner {
 }
 
 /** Connections that end without having been of use, within a second each, after which the node counts as one that cannot be reached. */
-const USELESS = 3
+const USELESS = 5
 const USEFUL_AGE = 1000
 
 export class Node {

@@ -1,5 +1,5 @@
 /** One connection of a node, as calls and as its node see it. */
-import type { ClientConnection } from "@effect-kratos/http2/ClientConnection"
+import { type ClientConnection, TOO_MANY_PINGS } from "@effect-kratos/http2/ClientConnection"
 import type { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
 import type { DeadlineTimers, Timer } from "../DeadlineTimers.ts"
@@ -28,9 +28,6 @@ export interface Owner {
   readonly onLeaving: (connection: PooledConnection, calm: boolean) => void
   readonly onClosed: (connection: PooledConnection, error: Error | undefined) => void
 }
-
-/** What servers say with ENHANCE_YOUR_CALM to clients that ping too often (gRPC A8). */
-const TOO_MANY_PINGS = "too_many_pings"
 
 export class PooledConnection implements Connection {
   readonly address: string

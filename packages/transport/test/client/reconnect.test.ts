@@ -100,7 +100,7 @@ describe("back-off", () => {
     })
   )
 
-  it.effect("a server that goes away before it has been of use is left alone after the third time", () =>
+  it.effect("a server that goes away before it has been of use is left alone after the fifth time", () =>
     Effect.gen(function* () {
       const network = Network.makeMemory()
       const address = yield* network.listen({ host: "bad", port: 0 }, ({ duplex }) => {
@@ -118,7 +118,7 @@ describe("back-off", () => {
         yield* TestClock.adjust("1 minute")
       }
       assert.isAtLeast(state.attempts.length, 8)
-      assert.isAtMost(state.attempts.length, 3 + 9)
+      assert.isAtMost(state.attempts.length, 5 + 9)
     })
   )
 })

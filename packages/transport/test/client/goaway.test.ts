@@ -1,0 +1,100 @@
+/** Servers that go away while calls are on their way to them: no call fails, and none is acted on twice. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
+import * as Network from "../../src/Network.ts"
+import { clientOf, turn, until } from "../Harness.ts"
+import { scripted } from "../Raw.ts"
+import { CountingServer } from "./CountingServer.ts"
+import * as Link from "./Link.ts"
+import { answer, states, watched } from "./Rig.ts"
+
+const CALLS = Number(process.env["GOAWAY_CALLS"] ?? 400)
+const SEEDS = Number(process.env["GOAWAY_SEEDS"] ?? 8)
+
+describe("a server that goes away", () => {
+  for (let seed = 0; seed < SEEDS; seed++) {
+    it.effect(`at random moments, in random ways, costs no call (seed ${seed})`, () =>
+      Effect.gen(function* () {
+        const { nextDoubleUnsafe: random } = yield* Random.Random
+        const server = new CountingServer({ random, turns: 6, refused: 0 })
+        // requests are on their way when the server goes
+        const { network, open, state } = yield* watched(Network.makeMemory())
+        state.replace = Effect.sync(() => {
+          const [client, far] = Link.make({ random, turns: 4 })
+          server.accept(far)
+          return client
+        })
+        const address = { host: "leaving", port: 1 }
+        const { channels, echo } = yield* clientOf({ address, network })
+        const leaving = Effect.gen(function* () {
+          for (let turns = yield* Random.nextIntBetween(6, 24); turns > 0; turns--) yield* turn
+          for (const served of server.served) server.leaveSomehow(served)
+        })
+        const fiber = yield* Effect.forkChild(Effect.forever(leaving))
+        const texts = Array.from({ length: CALLS }, (_, i) => `call ${i}`)
+        const replies = yield* Effect.forEach(
+          texts,
+          (text) =>
+            Effect.gen(function* () {
+              for (let turns = yield* Random.nextIntBetween(0, 4); turns > 0; turns--) yield* turn
+              return yield* echo.unary({ text })
+            }),
+          { concurrency: 20 }
+        )
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(
+          replies.map(({ text }) => text),
+          texts
+        )
+        assert.deepStrictEqual(
+          texts.filter((text) => server.executed.get(text) !== 1),
+          []
+        )
+        assert.isAbove(server.connections, 10)
+        assert.isAbove(server.ignored, 10)
+        // no connection that has gone is kept
+        yield* until(Effect.sync(() => open() <= 1))
+        assert.isAtMost((yield* states(channels))[0]!.connections, 1)
+      }).pipe(Random.withSeed(`goaway ${seed}`))
+    )
+  }
+
+  it.effect("finishes what it has begun; new calls go to another connection at once", () =>
+    Effect.gen(function* () {
+      const held: Array<Parameters<typeof answer>[0]> = []
+      const server = yield* scripted((stream, _, __, number) => (number === 0 ? void held.push(stream) : answer(stream)))
+      const { echo } = yield* clientOf(server)
+      const first = yield* Effect.forkChild(echo.unary({}), { startImmediately: true })
+      yield* until(Effect.sync(() => held.length === 1))
+      for (const connection of server.open) connection.shutdown()
+      for (let i = 0; i < 10; i++) assert.strictEqual((yield* echo.unary({})).text, "hello")
+      assert.isUndefined(first.pollUnsafe())
+      assert.deepStrictEqual([server.seen.connections, server.open.size], [2, 2])
+      answer(held[0]!, "late")
+      assert.strictEqual((yield* Fiber.join(first)).text, "late")
+      yield* until(Effect.sync(() => server.open.size === 1))
+    })
+  )
+
+  it.effect("a hundred times, between calls, leaves one connection and no failed call", () =>
+    Effect.gen(function* () {
+      const server = yield* scripted((stream) => answer(stream))
+      const { network, open } = yield* watched(server.network)
+      const { echo } = yield* clientOf({ address: server.address, network })
+      for (let i = 0; i < 100; i++) {
+        assert.strictEqual((yield* echo.unary({})).text, "hello")
+        for (const connection of server.open) {
+          if (i % 2 === 0) connection.shutdown()
+          else connection.close(0)
+        }
+        if (i % 3 === 0) yield* until(Effect.sync(() => open() === 0))
+      }
+      // a graceful server still takes what was sent before its second GOAWAY could be read
+      assert.isAbove(server.seen.connections, 50)
+      yield* echo.unary({})
+      yield* until(Effect.sync(() => open() === 1))
+    })
+  )
+})
