@@ -196,13 +196,15 @@ class Reading {
   private value(message: Message, entry: Entry, text: string): void {
     const { parse } = entry
     if (entry.field.fieldKind === "map") throw new BadText("a map needs a key")
+    // an input that nobody filled in
+    if (text === "" && entry.field.fieldKind !== "list") return this.once(message, entry)
     if (parse === undefined) throw new BadText("is a message; name its fields")
     if (entry.field.fieldKind === "list") {
       ;(membersOf(message)[entry.local] as Array<unknown>).push(parse(text))
       return
     }
     this.once(message, entry)
-    if (text !== "") put(message, entry, parse(text), false)
+    put(message, entry, parse(text), false)
   }
 
   /** A singular field has one value. */

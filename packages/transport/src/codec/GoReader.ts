@@ -93,7 +93,8 @@ class Reader {
     } else {
       const value = this.value(field, tree)
       // an empty slice is what Go has for no bytes, too
-      const isNothing = field.presence !== implicit && field.oneof === undefined && value instanceof Uint8Array && value.length === 0
+      const isEmpty = !this.rules.strict && value instanceof Uint8Array && value.length === 0
+      const isNothing = isEmpty && field.presence !== implicit && field.oneof === undefined
       if (!isNothing) view.set(field, value as never)
     }
   }
@@ -172,6 +173,7 @@ class Reader {
       case ScalarType.FLOAT:
         return this.float(type === ScalarType.FLOAT, tree)
       default: {
+        if (Object.is(tree, -0) && this.rules.strict && isUnsigned(type)) return this.fail("expected an unsigned integer")
         const integer = String(this.integer(tree))
         return this.attempt(() => {
           const value = Text.scalarParser(type)(integer)
@@ -206,6 +208,7 @@ class Reader {
     else if (tree instanceof Float) number = tree.value
     else if (text === undefined) return this.fail("expected a number")
     else number = this.attempt(() => Text.scalarParser(ScalarType.DOUBLE)(text.trim().replace(/^([+-]?)\.(inf|nan)$/i, "$1$2"))) as number
+    if (this.rules.strict && !Number.isFinite(number)) return this.fail("expected double")
     if (!single) return number
     const rounded = Math.fround(number)
     return Number.isFinite(number) && !Number.isFinite(rounded) ? this.fail("expected float") : rounded
@@ -216,7 +219,7 @@ class Reader {
     if (Array.isArray(tree)) {
       return Uint8Array.from(tree as ReadonlyArray<Tree>, (item) => {
         this.count()
-        const byte = Number(this.integer(item))
+        const byte = item === null && this.rules.strict ? 0 : Number(this.integer(item))
         return byte >= 0 && byte <= 255 && Number.isInteger(byte) ? byte : this.fail("expected bytes")
       })
     }
@@ -270,7 +273,7 @@ class Reader {
     if (depth > maxDepth) return this.fail(`nested deeper than ${maxDepth}`)
     if (tree === null || typeof tree === "boolean" || typeof tree === "number" || typeof tree === "string") return tree
     if (typeof tree === "bigint") return Number(tree)
-    if (tree instanceof Float) return tree.value
+    if (tree instanceof Float) return Number.isFinite(tree.value) ? tree.value : this.fail("expected a number of JSON")
     if (tree instanceof Plain) return plainJson(tree.text)
     if (tree instanceof Uint8Array) return Buffer.from(tree).toString("base64")
     if (Array.isArray(tree)) return (tree as ReadonlyArray<Tree>).map((item) => this.toJson(item, depth + 1))
@@ -368,6 +371,9 @@ const isBlank = (field: DescField, tree: Tree): boolean =>
   tree instanceof Plain && field.scalar !== ScalarType.STRING && field.scalar !== ScalarType.BYTES && tree.text.trim() === ""
 
 const implicit = 2
+
+const isUnsigned = (type: ScalarType): boolean =>
+  type === ScalarType.UINT32 || type === ScalarType.UINT64 || type === ScalarType.FIXED32 || type === ScalarType.FIXED64
 
 const zero = (field: DescField): unknown => {
   if (field.message !== undefined) return reflect(field.message, create(field.message))

@@ -4,7 +4,7 @@
  */
 import { BadText } from "./BadText.ts"
 import * as FloatText from "./FloatText.ts"
-import { type Entry, Float, isEntries, Plain, type Tree } from "./GoTree.ts"
+import { type Entry, Float, isEntries, type Tree } from "./GoTree.ts"
 
 /** Writes a tree. Throws for numbers that JSON does not have. */
 export const write = (tree: Tree): string => {
@@ -141,11 +141,9 @@ class Reader {
     if (match === null) return this.fail("a value")
     const [source, fraction, exponent] = match
     const value = Number(source)
-    if (fraction !== undefined || exponent !== undefined || Object.is(value, -0)) {
-      if (!Number.isFinite(value)) throw new BadText("a number is out of range")
-      return new Float(value, false)
-    }
-    return Number.isSafeInteger(value) ? value : source.length > 40 ? new Plain(source) : BigInt(source)
+    // what is out of range is a matter of the field that it is for
+    if (fraction !== undefined || exponent !== undefined || source.length > 40) return new Float(value, false)
+    return Number.isSafeInteger(value) ? value : BigInt(source)
   }
 
   private literal(): Tree {

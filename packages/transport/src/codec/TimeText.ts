@@ -77,7 +77,7 @@ export const parseDuration = (text: string): Duration => {
   return create(DurationSchema, { seconds: nanos / second, nanos: Number(nanos % second) })
 }
 
-const secondsForm = /^([+-]?)(\d{0,15})(?:\.(\d{0,9}))?s$/
+const secondsForm = /^([+-]?)(0|[1-9]\d{0,14}|)(?:\.(\d{0,9}))?s$/
 
 /** Reads the seconds of protobuf-JSON (`1.5s`), with up to nine digits behind the point. */
 export const parseSeconds = (text: string): Duration => {

@@ -173,6 +173,18 @@ export const compare = async (pair: Pair, peer: GoPeer.GoPeer, seed: number): Pr
   return found
 }
 
+/** Disagreements about an input: whether it is a message, and which. */
+export const read = async (pair: Pair, peer: GoPeer.GoPeer, input: Uint8Array): Promise<ReadonlyArray<Disagreement>> => {
+  const { normal = (value: Message) => value, ours, schema, theirs } = pair
+  const mine = ours.decode(schema, input)
+  const go = await peer.ask("decode", theirs, schema.typeName, input)
+  const text = decoded(input)
+  if ("error" in go) return Result.isFailure(mine) ? [] : [{ what: "we take what Go does not", detail: `${go.error}\n${text}` }]
+  if (Result.isFailure(mine)) return [{ what: "we do not take what Go does", detail: `${mine.failure.message}\n${text}` }]
+  const [a, b] = [normal(canonical(schema, mine.success)), normal(fromBinary(schema, go.data))]
+  return isDeepStrictEqual(a, b) ? [] : [{ what: "we take it for another message", detail: `${difference(a, b)}\n${text}` }]
+}
+
 /** Whether each part is that of one of two values. */
 const agrees = (actual: unknown, one: unknown, other: unknown): boolean =>
   isDeepStrictEqual(actual, one) ||
@@ -188,7 +200,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !(value instanceof Uint8Array)
 
 /** Where two values differ, for people. */
-export const difference = (actual: unknown, expected: unknown, path = ""): string => {
+const difference = (actual: unknown, expected: unknown, path = ""): string => {
   if (isDeepStrictEqual(actual, expected)) return ""
   if (!isRecord(actual) || !isRecord(expected)) return `${path}: ${shown(actual)} for ${shown(expected)}`
   return [...new Set([...Object.keys(actual), ...Object.keys(expected)])]

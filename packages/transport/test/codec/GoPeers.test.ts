@@ -227,7 +227,11 @@ describe("what Go's standard JSON refuses", () => {
     ['{"a":01}', "expected a comma or } at 7"],
     ['{"a":1}x', "expected the end at 7"],
     ['{"a":"\u0001"}', "expected the rest of a string at 6"],
-    ['{"a":1e999}', "a number is out of range"],
+    ['{"unknown":1e999}', undefined],
+    ['{"double_value":1e999}', "double_value: expected double"],
+    ['{"uint32_value":-0}', "uint32_value: expected an unsigned integer"],
+    ['{"int32_value":-0,"maybe_bytes":[1,null]}', undefined],
+    [`{"string_value":${"1".repeat(50)}}`, "string_value: expected a string"],
     [`{"x":${"[".repeat(200)}`, "nested deeper than 100"],
     [`${'{"nested":{"child":'.repeat(40)}1`, "expected"]
   ]
