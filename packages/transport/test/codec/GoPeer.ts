@@ -27,19 +27,16 @@ export interface GoPeer {
   readonly close: () => void
 }
 
-/** The program, built once into the cache folder; undefined where there is no Go. */
-export const program = (): string | undefined => {
+/** Where the programs are, built once into the cache folder; undefined where there is no Go. */
+export const folder = (): string | undefined => {
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "effect-kratos", "interop", "go")
   mkdirSync(cache, { recursive: true })
-  const built = spawnSync(join(import.meta.dirname, "../../../../interop/peers/codecs/build.sh"), [join(cache, "kratos-codecs")], {
-    timeout: 300_000,
-    encoding: "utf8"
-  })
-  return built.status === 0 ? join(cache, "kratos-codecs") : undefined
+  const built = spawnSync(join(import.meta.dirname, "../../../../interop/peers/codecs/build.sh"), [cache], { timeout: 300_000 })
+  return built.status === 0 ? cache : undefined
 }
 
-export const start = (program: string): GoPeer => {
-  const child: ChildProcess = spawn(program, [], { stdio: ["pipe", "pipe", "inherit"] })
+export const start = (folder: string): GoPeer => {
+  const child: ChildProcess = spawn(join(folder, "kratos-codecs"), [], { stdio: ["pipe", "pipe", "inherit"] })
   const waiting: Array<(line: string) => void> = []
   let next = 0
   let rest: Array<string> = []

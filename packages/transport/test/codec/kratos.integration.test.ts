@@ -13,18 +13,18 @@ import * as GoPeer from "./GoPeer.ts"
 import * as mutate from "./mutate.ts"
 import { message, random } from "./randomMessage.ts"
 
-const program = GoPeer.program()
-if (program === undefined) process.stderr.write("SKIPPED: codecs against Kratos (needs Go and its module proxy)\n")
+const folder = GoPeer.folder()
+if (folder === undefined) process.stderr.write("SKIPPED: codecs against Kratos (needs Go and its module proxy)\n")
 
 const seeds = Number(process.env["CODEC_SEEDS"] ?? 200)
 const timeout = 30_000 + seeds * 50
 
 const pairOf = (name: string): Differential.Pair => Differential.pairs.find((pair) => pair.name === name)!
 
-describe.skipIf(program === undefined)("Kratos", () => {
+describe.skipIf(folder === undefined)("Kratos", () => {
   let peer: GoPeer.GoPeer
   beforeAll(() => {
-    peer = GoPeer.start(program!)
+    peer = GoPeer.start(folder!)
   })
   afterAll(() => peer.close())
 
