@@ -206,7 +206,7 @@ export const form = (schema: DescMessage, random: Random): string => {
     const name = random.pick([field.name, field.jsonName])
     if (random.below(20) === 0)
       return random.pick([pair("unknown"), pair("unknown.name"), pair("unknown[a]"), "unknown", encodeURIComponent(name)])
-    const isMessage = field.message !== undefined && /^test/.test(field.message.typeName)
+    const isMessage = field.message?.typeName.startsWith("test.") === true
     // Kratos makes a message for a key that then leads nowhere, which in a oneof is a choice
     if (isMessage && field.oneof !== undefined) return `${name}.name=x`
     switch (field.fieldKind) {
