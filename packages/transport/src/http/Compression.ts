@@ -55,11 +55,11 @@ export const make = (options: Options = {}): Compression => {
   }
 
   const respond: Compression["respond"] = (exchange, status, fields, body) => {
-    if (body.length === 0 || !isCompressible(status, fields)) return exchange.respond(status, fields, body)
     const header = exchange.header("accept-encoding")
     if (header !== last.header) last = { header, found: negotiate(header, offered) }
     const { chosen, identity } = last.found
-    if (body.length < minBytes && identity) return exchange.respond(status, fields, body)
+    if ((body.length < minBytes && identity) || body.length === 0 || !isCompressible(status, fields))
+      return exchange.respond(status, fields, body)
     const plain = (): void => exchange.respond(status, [...fields, VARY], body)
     if (chosen === undefined) return plain()
     const send = (compressed: Uint8Array): void => {

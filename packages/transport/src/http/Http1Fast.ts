@@ -42,8 +42,11 @@ const MAX_WAITING = 65_536
 /** A body up to this length is waited for; a longer one that did not come with its head goes to `node:http`. */
 const MAX_BODY_AWAITED = 16_384
 
+/** Bytes of a read that are made a string as a whole. */
+const SHORT = 4096
+
 export const make = (options: Options): Http1Fast => {
-  const shared: Shared = { options, closing: false, connections: new Set(), second: -1, date: "" }
+  const shared: Shared = { options, closing: false, connections: new Set(), now: 0, second: -1, date: "", fields: undefined, head: "" }
   return {
     accept: (duplex, origin, first, life) => new Connection(duplex, origin, life, shared).receive(first),
     shutdown: () => {
@@ -57,8 +60,13 @@ interface Shared {
   readonly options: Options
   closing: boolean
   readonly connections: Set<Connection>
+  /** Milliseconds since the epoch, as of the last reply. */
+  now: number
   second: number
   date: string
+  /** The fields of the last reply of status 200, and its head as far as they make it. */
+  fields: ReadonlyArray<readonly [string, string]> | undefined
+  head: string
 }
 
 class Connection {
@@ -125,9 +133,11 @@ class Connection {
   /** Undefined: a request for `node:http`. */
   private parse(bytes: Buffer): { readonly head: Http1Head.Head; readonly length: number } | undefined {
     const { eligible, maxHeaderBytes } = this.shared.options
-    const end = bytes.indexOf("\r\n\r\n")
+    // to look for the end in a string needs no call out of JavaScript; most reads hold a head and little else
+    const text = bytes.length <= SHORT ? bytes.toString("latin1") : undefined
+    const end = text === undefined ? bytes.indexOf("\r\n\r\n") : text.indexOf("\r\n\r\n")
     if (end < 0 || end > maxHeaderBytes || this.shared.closing) return undefined
-    const head = Http1Head.parse(bytes.toString("latin1", 0, end))
+    const head = Http1Head.parse(text === undefined ? bytes.toString("latin1", 0, end) : text.slice(0, end))
     if (head === undefined || !eligible(head.method, head.target)) return undefined
     const length = end + 4 + head.contentLength
     return length > bytes.length && head.contentLength > MAX_BODY_AWAITED ? undefined : { head, length }
@@ -150,7 +160,7 @@ class Connection {
   reply(text: string, body: Uint8Array | undefined): void {
     const { duplex } = this
     this.exchange = undefined
-    this.lastReply = this.shared.options.timers.now()
+    this.lastReply = this.shared.now
     let more: boolean
     if (body === undefined) more = duplex.write(text, "latin1")
     else {
@@ -276,14 +286,10 @@ class Exchange implements HttpExchange {
     if (this.done) return
     this.done = true
     const { shared } = this.connection
-    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`
-    let hasLength = status === 204 || status === 304
-    for (const [name, value] of fields) {
-      if (name === "content-length") hasLength = true
-      text += line(name, value)
-    }
-    for (const [name, value] of this.added) text += line(name, value)
-    if (!hasLength) text += `content-length: ${body.length}\r\n`
+    let text = headOf(shared, status, fields)
+    const { added } = this
+    for (let i = 0; i < added.length; i++) text += line(added[i]![0], added[i]![1])
+    if (!hasLength(status, fields)) text += `content-length: ${body.length}\r\n`
     text += dateLine(shared)
     text += this.connection.isLast ? "connection: close\r\n\r\n" : "\r\n"
     if (body.length === 0 || this.method === "HEAD") this.connection.reply(text, undefined)
@@ -325,8 +331,26 @@ class Exchange implements HttpExchange {
     this.connection.abort()
   }
   addFields(fields: ReadonlyArray<readonly [string, string]>): void {
-    this.added = [...this.added, ...fields]
+    this.added = this.added.length === 0 ? fields : [...this.added, ...fields]
   }
+}
+
+const hasLength = (status: number, fields: ReadonlyArray<readonly [string, string]>): boolean => {
+  if (status === 204 || status === 304) return true
+  for (let i = 0; i < fields.length; i++) if (fields[i]![0] === "content-length") return true
+  return false
+}
+
+/** Status line and fields; those of a successful reply are mostly the same object as before. */
+const headOf = (shared: Shared, status: number, fields: ReadonlyArray<readonly [string, string]>): string => {
+  if (status === 200 && fields === shared.fields) return shared.head
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`
+  for (const [name, value] of fields) text += line(name, value)
+  if (status === 200) {
+    shared.fields = fields
+    shared.head = text
+  }
+  return text
 }
 
 const latin1 = (body: Uint8Array): string =>
@@ -343,7 +367,8 @@ const line = (name: string, value: string): string => {
 
 /** The Date field, made once a second (RFC 9110, section 6.6.1). */
 const dateLine = (shared: Shared): string => {
-  const second = Math.floor(shared.options.timers.now() / 1000)
+  shared.now = shared.options.timers.now()
+  const second = Math.floor(shared.now / 1000)
   if (second !== shared.second) {
     shared.second = second
     shared.date = `date: ${new Date(second * 1000).toUTCString()}\r\n`

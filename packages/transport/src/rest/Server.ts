@@ -74,9 +74,17 @@ export const make = (operations: ReadonlyArray<Operation>, options: Options): Ef
     const sockets = yield* WebSockets.make(operations, { maxMessageBytes, timers, keepAlive, origins, report, codecs })
     for (const { method, template } of [...router.shadowed, ...sockets.shadowed])
       yield* Effect.logWarning(`REST route ${method} ${template.source} is never reached: an earlier one is the same`)
+    const typeFields = makeTypeFields()
+    // The port asks about a request before it hands it over: the answer serves twice.
+    let latest: { readonly method: string; readonly path: string; readonly match: Router.Match<Target> } | undefined
+    const matchOf = (method: string, path: string): Router.Match<Target> => {
+      if (latest === undefined || latest.path !== path || latest.method !== method)
+        latest = { method, path, match: router.match(method, path) }
+      return latest.match
+    }
     const isWhole = (method: string, target: string): boolean => {
       const mark = target.indexOf("?")
-      const match = router.match(method, mark < 0 ? target : target.slice(0, mark))
+      const match = matchOf(method, mark < 0 ? target : target.slice(0, mark))
       return match._tag === "Found" && match.route.value.write === undefined
     }
     const serveExchange = (exchange: HttpExchange): boolean => {
@@ -85,10 +93,10 @@ export const make = (operations: ReadonlyArray<Operation>, options: Options): Ef
       const path = mark < 0 ? target : target.slice(0, mark)
       const query = mark < 0 ? "" : target.slice(mark + 1)
       if (sockets.open(exchange, path, query)) return true
-      const match = router.match(exchange.method, path)
+      const match = matchOf(exchange.method, path)
       switch (match._tag) {
         case "Found":
-          serve(exchange, match.route.value, match.variables, query, options)
+          serve(exchange, match.route.value, match.variables, query, options, typeFields)
           return true
         case "BadPath":
           ErrorBody.respond(exchange, HttpError.badRequest("the path is not valid percent-encoding"), [], codecs)
@@ -121,7 +129,8 @@ const serve = (
   { binding, operation, write }: Target,
   variables: ReadonlyArray<string>,
   query: string,
-  options: Options
+  options: Options,
+  typeFields: TypeFields
 ): void => {
   const { failure, left } = Timeout.ofExchange(exchange)
   const { codecs = Codecs.standard, compression = Compression.none, keepAlive = KEEP_ALIVE, timers } = options
@@ -143,7 +152,7 @@ const serve = (
       const codec = StreamCodec.chooseText(codecs, exchange.header("accept"), exchange.header("content-type"))
       return EventStream.serve(exchange, call, { operation, codec, codecs, write, timers, keepAlive })
     }
-    const cancel = operation.run(call, (exit) => end(exchange, call, binding, exit, options))
+    const cancel = operation.run(call, (exit) => end(exchange, call, binding, exit, options, typeFields))
     if (cancel !== undefined) exchange.whenAborted(cancel)
   }
   compression.readBody(exchange, options.maxBodyBytes, (body) =>
@@ -160,7 +169,8 @@ const end = (
   call: Incoming,
   binding: Binding.Binding,
   exit: Exit.Exit<Reply | void, unknown>,
-  options: Options
+  options: Options,
+  typeFields: TypeFields
 ): void => {
   const { codecs = Codecs.standard, compression = Compression.none } = options
   const metadata = ReplyFields.make(call)
@@ -173,8 +183,25 @@ const end = (
     return ErrorBody.respond(exchange, KratosError.internalServer("", "internal error"), metadata, codecs)
   }
   const { body, contentType } = reply.success
-  compression.respond(exchange, 200, [["content-type", contentType], ["content-length", String(body.length)], ...metadata], body)
+  compression.respond(exchange, 200, metadata.length === 0 ? typeFields(contentType) : [["content-type", contentType], ...metadata], body)
 }
+
+/** The usual head of a reply: one object for each type, so that the wires know it again. */
+type TypeFields = (contentType: string) => ReplyFields.Fields
+
+const makeTypeFields = (): TypeFields => {
+  const known = new Map<string, ReplyFields.Fields>()
+  return (contentType) => {
+    let fields = known.get(contentType)
+    if (fields === undefined) {
+      // an `HttpBody` may name any type
+      if (known.size >= MAX_TYPES) known.clear()
+      known.set(contentType, (fields = [["content-type", contentType]]))
+    }
+    return fields
+  }
+}
+const MAX_TYPES = 64
 
 /** Sends an error in the form that Kratos gives it. */
 export const respondError = ErrorBody.respond

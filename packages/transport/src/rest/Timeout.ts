@@ -33,8 +33,13 @@ export const parse = (
 export const ofExchange = (exchange: {
   readonly header: (name: string) => string | undefined
 }): { readonly left: number | undefined; readonly failure: KratosError.KratosError | undefined } => {
-  const parsed = parse(exchange.header(grpcTimeout), exchange.header(timeoutMs))
+  const grpc = exchange.header(grpcTimeout)
+  const milliseconds = exchange.header(timeoutMs)
+  if (grpc === undefined && milliseconds === undefined) return none
+  const parsed = parse(grpc, milliseconds)
   return Result.isSuccess(parsed) ? { left: parsed.success, failure: undefined } : { left: undefined, failure: parsed.failure }
 }
+
+const none = { left: undefined, failure: undefined }
 
 const invalid = (header: string) => Result.fail(KratosError.badRequest("CODEC", `invalid ${header}`))
