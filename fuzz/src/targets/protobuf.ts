@@ -92,7 +92,7 @@ export const binary: Target = {
   make: makeInput,
   run: (input) => {
     const { bytes, schema } = parts(input)
-    // protobuf-es reads a field by its declared type whatever its wire type says; ours keeps it as unknown, as Go and C++ do
+    // protobuf-es reads a field by its declared type whatever its wire type says, and cuts what is too large; ours does as Go and C++ do
     if (!WireTypes.fit(schema, bytes)) return
     const codec = codecOf(schema)
     const ours = codec.decode(bytes)
@@ -113,9 +113,18 @@ const registryOf = () => registry
 const same = (schema: DescMessage, one: Message, other: Message): boolean =>
   Buffer.from(toBinary(schema, one)).equals(toBinary(schema, other))
 
+/** The same but for the sign of zero, which protobuf-es loses, and for floats, which it writes with the digits of a double. */
+const alike = (ours: unknown, theirs: unknown): boolean => {
+  if (typeof ours === "number" && typeof theirs === "number")
+    return ours === theirs || (Math.fround(theirs) === theirs && Math.fround(ours) === theirs)
+  if (typeof ours !== "object" || ours === null || typeof theirs !== "object" || theirs === null) return ours === theirs
+  const [mine, others] = [Object.entries(ours), Object.entries(theirs)]
+  return mine.length === others.length && mine.every(([key, value], i) => key === others[i]![0] && alike(value, others[i]![1]))
+}
+
 export const json: Target = {
   name: "json-writer",
-  law: "what our JSON writer writes, protobuf-es reads as the message that it was; and both write it or refuse it",
+  law: "our JSON writer writes what protobuf-es writes, which it reads back; or both refuse",
   share: 0.3,
   make: makeInput,
   run: (input) => {
@@ -127,12 +136,13 @@ export const json: Target = {
       const theirs = attempt(() => toJsonString(schema, message, { alwaysEmitImplicit: unset === "implicit", registry }))
       holds((ours === undefined) === (theirs === undefined), () => `written by one alone: ours ${ours}, protobuf-es ${theirs}`)
       if (ours === undefined || theirs === undefined) continue
-      const [back, expected] = [ours, theirs].map((text) => attempt(() => fromJsonString(schema, text, { registry })))
-      holds((back === undefined) === (expected === undefined), () => `ours ${ours}, protobuf-es ${theirs}`)
-      if (back === undefined || expected === undefined) continue
-      // ours keeps the sign of zero; neither has a place for unknown fields, nor for what an `Any` has of them
-      const known = fromBinary(schema, bytes, { readUnknownFields: false })
-      holds(same(schema, back, known) || same(schema, back, expected), () => `ours ${ours}, protobuf-es ${theirs}`)
+      const [mine, other] = [JSON.parse(ours), JSON.parse(theirs)] as readonly [unknown, unknown]
+      holds(alike(mine, other), () => `ours ${ours}, protobuf-es ${theirs}`)
+      const back = attempt(() => fromJsonString(schema, ours, { registry }))
+      holds(
+        (back === undefined) === (attempt(() => fromJsonString(schema, theirs, { registry })) === undefined),
+        () => `cannot be read: ${ours}`
+      )
     }
   }
 }

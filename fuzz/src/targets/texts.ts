@@ -298,6 +298,8 @@ const template: Target = {
       return
     }
     const { success } = parsed
+    // a router goes no deeper
+    if (success.segments.length > 64) return
     const built = PathTemplate.build(success, values)
     if (Result.isFailure(built)) return
     const match = Router.make([{ method: "GET", template: success, value: 1 }]).match("GET", built.success)

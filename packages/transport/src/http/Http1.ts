@@ -208,7 +208,12 @@ class Http1Exchange implements NodeExchange {
 
   header(name: string): string | undefined {
     const value = this.nodeRequest.headers[name]
-    return typeof value === "object" ? value[0] : value
+    if (typeof value !== "string") return value?.[0]
+    // Node joins fields of one name; the first counts, as it does on the other wires
+    if (!value.includes(",") && !value.includes(";")) return value
+    const { rawHeaders } = this.nodeRequest
+    for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]!.toLowerCase() === name) return rawHeaders[i + 1]
+    return value
   }
 
   readBody(maxBytes: number, done: (body: Uint8Array | KratosError) => void): void {
