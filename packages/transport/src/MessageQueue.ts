@@ -11,8 +11,8 @@ type Batch<A> = [A, ...Array<A>]
 
 /** What may wait as messages, in bytes. */
 const READ_AHEAD = 65_536
-/** What a message costs besides its bytes, so that empty ones count too. */
-const OVERHEAD = 64
+/** What a message costs besides its bytes, so that empty ones count too: an object with a handful of fields. */
+const OVERHEAD = 256
 
 export class MessageQueue<A, E> {
   readonly stream: Stream.Stream<A, E>

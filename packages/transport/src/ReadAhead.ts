@@ -11,14 +11,20 @@ export interface Queue {
   received(bytes: number): void
 }
 
-/** Bytes that are read in one go, and of a compressed stream, where each may be a thousand. */
+/** Most bytes that are read in one go, and of a compressed stream, where each may be a thousand. */
 const STEP = 16_384
 const COMPRESSED_STEP = 1024
+/** Bytes that are read first, before it is known how large messages are. */
+const FIRST_STEP = 2048
 
 export class ReadAhead {
   private readonly queue: Queue
   private readonly read: (part: Uint8Array) => boolean
-  private readonly step: number
+  private readonly most: number
+  /** As many bytes as fill half of the queue with messages of the size that has been seen. */
+  private step: number
+  /** Bytes read since the queue was empty. */
+  private filled = 0
   private readonly held = new ByteBuffer()
   private broken = false
   private ended: (() => void) | undefined = undefined
@@ -27,7 +33,8 @@ export class ReadAhead {
   constructor(queue: Queue, read: (part: Uint8Array) => boolean, compressed: boolean) {
     this.queue = queue
     this.read = read
-    this.step = compressed ? COMPRESSED_STEP : STEP
+    this.most = compressed ? COMPRESSED_STEP : STEP
+    this.step = Math.min(FIRST_STEP, this.most)
   }
 
   /** Takes a part, which may be changed afterwards. */
@@ -45,6 +52,7 @@ export class ReadAhead {
 
   /** The queue has been emptied. */
   resume(): void {
+    this.filled = 0
     if (this.held.length === 0) return
     this.held.drop(this.advance(this.held.peek()))
     const { ended } = this
@@ -60,6 +68,10 @@ export class ReadAhead {
       const part = at === 0 && data.length <= this.step ? data : data.subarray(at, at + this.step)
       at += part.length
       if (!this.broken) this.broken = !this.read(part)
+      this.filled += part.length
+      const { filled } = this
+      if (this.queue.isFull) this.step = Math.max(1, Math.min(this.step, filled >>> 1))
+      else this.step = Math.min(this.most, this.step * 2)
       this.queue.received(part.length)
     }
     return at
