@@ -81,7 +81,9 @@ const head = (method: string, path: string, contentType: string): HeaderBlock =>
     [":scheme", "http"],
     [":authority", "test"],
     [":path", path],
-    ...(contentType === "" ? [["accept", "text/event-stream"] as const] : [["content-type", contentType] as const, ["te", "trailers"] as const])
+    ...(contentType === ""
+      ? [["accept", "text/event-stream"] as const]
+      : [["content-type", contentType] as const, ["te", "trailers"] as const])
   ])
 
 /** Opens a stream whose replies lie until `take` is called. */

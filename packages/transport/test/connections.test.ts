@@ -37,7 +37,6 @@ describe("HTTP/1.1", () => {
   )
 
   for (const [name, bytes, status] of [
-    ["a request line that is none", "GARBAGE\r\n\r\n", 400],
     ["bytes of another protocol", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
     ["an unknown version", "GET / HTTP/9.9\r\nhost: a\r\n\r\n", 400],
     ["almost the preface of HTTP/2", "PRX * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400],
@@ -61,6 +60,14 @@ describe("HTTP/1.1", () => {
       })
     )
   }
+
+  it.effect("a request line that is none ends the connection without a reply", () =>
+    Effect.gen(function* () {
+      const { closed, write } = talk(yield* (yield* start()).connect)
+      yield* write("GARBAGE\r\n\r\n")
+      assert.strictEqual(yield* closed, "")
+    })
+  )
 
   it.effect("percent-encoding that is broken is refused", () =>
     Effect.gen(function* () {
