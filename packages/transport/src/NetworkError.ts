@@ -97,6 +97,8 @@ const REASONS: Readonly<Record<string, Reason>> = {
   ENOENT: "NoSuchHost",
   ECONNREFUSED: "Refused",
   ETIMEDOUT: "TimedOut",
+  ECONNRESET: "Closed",
+  EPIPE: "Closed",
   UNABLE_TO_GET_ISSUER_CERT: "UntrustedCertificate",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "UntrustedCertificate",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "UntrustedCertificate",
@@ -113,8 +115,11 @@ const REASONS: Readonly<Record<string, Reason>> = {
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: "ClientCertificate"
 }
 
+// OpenSSL has changed the names of its alerts
 const reasonOf = ({ code = "" }: Cause): Reason =>
-  REASONS[code] ?? (code.startsWith("ERR_SSL") || code.startsWith("ERR_TLS") || code.startsWith("CERT_") ? "Handshake" : "Unreachable")
+  REASONS[code] ??
+  REASONS[code.replace("_SSL/TLS_", "_SSLV3_")] ??
+  (code.startsWith("ERR_SSL") || code.startsWith("ERR_TLS") || code.startsWith("CERT_") ? "Handshake" : "Unreachable")
 
 const WHY: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
@@ -128,6 +133,8 @@ const WHY: Readonly<Record<string, string>> = {
   ETIMEDOUT: "timed out",
   CERT_HAS_EXPIRED: "its certificate has expired",
   CERT_NOT_YET_VALID: "its certificate is not valid yet",
+  "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE": "it refuses the handshake: no cipher in common, or it asks for a client certificate",
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: "it refuses the handshake: no cipher in common, or it asks for a client certificate",
   ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "it does not speak TLS"
 }

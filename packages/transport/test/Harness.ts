@@ -35,6 +35,8 @@ export const memory: Wire = { name: "memory", network: Network.layerMemory }
 export const sockets: Wire = { name: "sockets", network: Layer.empty }
 
 export interface Options extends ConnectionLife.Options {
+  /** Default 127.0.0.1. */
+  readonly host?: string | undefined
   readonly wire?: Wire | undefined
   /** Default: EchoLive. */
   readonly implementation?: Layer.Layer<Echo, never, Journal> | undefined
@@ -55,8 +57,8 @@ export interface Options extends ConnectionLife.Options {
   readonly reusePort?: boolean | undefined
 }
 
-const serverLayer = ({ implementation = EchoLive, wire, client: _client, ...options }: Options) =>
-  Server.layer({ services: [wire?.service ?? Echo], host: "127.0.0.1", port: 0, ...options }).pipe(Layer.provide(implementation))
+const serverLayer = ({ implementation = EchoLive, wire, client: _client, host = "127.0.0.1", port = 0, ...options }: Options) =>
+  Server.layer({ services: [wire?.service ?? Echo], host, port, ...options }).pipe(Layer.provide(implementation))
 
 /** A server, and what it counts. It closes with the scope of the test, or by `close`. */
 export const serve = Effect.fnUntraced(function* (options: Options = {}) {
