@@ -12,6 +12,7 @@ export const benches = [
   "client",
   "download",
   "upload",
+  "chat",
   "echo",
   "rest",
   "latency",

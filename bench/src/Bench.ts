@@ -26,6 +26,8 @@ export interface Bench {
   readonly loads: ReadonlyArray<string>
   /** False where a run must find a fresh process, or warms up by itself. */
   readonly warm: boolean
+  /** Rounds, at most, of a bench whose figures hardly differ from round to round. Default: as many as are asked for. */
+  readonly rounds?: number | undefined
   /** Starts a subject, which lives as long as the scope. */
   readonly open: (subject: Subject) => Effect.Effect<Turn, BenchError, Scope.Scope>
 }
@@ -78,6 +80,7 @@ export const run = (bench: Bench, pace: Pace): Effect.Effect<Outcome> =>
       if (turn !== undefined) running = [...running, { name: subject.name, ...turn }]
     }
 
+    const rounds = Math.min(pace.rounds, bench.rounds ?? pace.rounds)
     const measured: Array<Measured> = []
     for (const load of bench.loads) {
       const turn = (subject: Running, seconds: number) => attempt(subject.name, subject.measure(load, seconds))
@@ -85,8 +88,8 @@ export const run = (bench: Bench, pace: Pace): Effect.Effect<Outcome> =>
         for (const subject of running) yield* turn(subject, pace.warmup)
       }
       const units = new Map<string, Map<string, Array<number>>>()
-      for (let round = 1; round <= pace.rounds; round++) {
-        yield* note(`${bench.name} ${load}: round ${round} of ${pace.rounds}`)
+      for (let round = 1; round <= rounds; round++) {
+        yield* note(`${bench.name} ${load}: round ${round} of ${rounds}`)
         for (const subject of running) {
           const figures = yield* turn(subject, pace.seconds)
           for (const [unit, figure] of Object.entries(figures ?? {})) {

@@ -38,7 +38,7 @@ export const downloadFrame = (): Uint8Array => framed(DownloadRequest.encode({ c
 /** A message of the stream, framed, as it is on the wire. */
 export const chunkFrame = (bytes: number): Uint8Array => framed(Chunk.encode({ data: new Uint8Array(bytes) }).finish())
 
-/** Calls the three methods of `bench.v1.Load` and expects every byte that was asked for. */
+/** Calls the methods of `bench.v1.Load` and expects every byte that was asked for. */
 export const load = (port: number): Effect.Effect<void, BenchError> =>
   Effect.acquireUseRelease(
     Effect.sync(() => createChannel(`127.0.0.1:${port}`)),
@@ -57,6 +57,9 @@ export const load = (port: number): Effect.Effect<void, BenchError> =>
           }
           const { bytes, count } = await client.upload(sent(), { signal })
           if (count !== 100 || bytes !== 100 * CHUNK) throw new Error(`${count} chunks, ${bytes} bytes arrived`)
+          let answered = 0
+          for await (const reply of client.chat(sent(), { signal })) answered += reply.data.length
+          if (answered !== 100 * CHUNK) throw new Error(`${answered} bytes came back from a chat`)
           const data = Buffer.alloc(LARGE, "large")
           const reply = await client.echo({ data }, { signal })
           if (!data.equals(reply.data)) throw new Error(`${reply.data.length} other bytes came back`)

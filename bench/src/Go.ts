@@ -28,7 +28,7 @@ export const build: Effect.Effect<Go> = Effect.gen(function* () {
   yield* Console.error("building the peers in Go")
   const source = fileURLToPath(new URL("../peers/go", import.meta.url))
   const built = yield* Effect.result(
-    Child.run([go, "-C", source, "build", "-o", `${target}/`, ...programs.map((name) => `./${name}`)], BUILD_SECONDS)
+    Child.run([go, "-C", source, "build", "-o", `${target}/`, ...programs.map((name) => `./${name}`)], BUILD_SECONDS, { GOMAXPROCS: "" })
   )
   if (built._tag === "Success") return { folder: target, missing: undefined }
   return { folder: target, missing: built.failure.message.trim().split("\n").at(-1) ?? "its build failed" }

@@ -25,6 +25,7 @@ const benches: Readonly<Record<BenchName, Make>> = {
   client: Client.client,
   download: Streams.download,
   upload: Streams.upload,
+  chat: Streams.chat,
   echo: Streams.echo,
   rest: Rest.rest,
   latency: Latency.latency,

@@ -28,6 +28,7 @@ export const memory = Effect.fnUntraced(function* (machine: Machine.Machine): Ef
     subjects: [...subjects(machine), compiled],
     loads: Shape.names(machine.args.shapes, ["10x10"]),
     warm: false,
+    rounds: 3,
     open: ({ command: [program = "", ...rest] }) => {
       // Node tells what is live only if it may collect garbage when asked
       const command = program === process.execPath ? [program, "--expose-gc", ...rest] : [program, ...rest]

@@ -43,6 +43,9 @@ const make = Effect.fnUntraced(function* (machine: Machine.Machine, options: Opt
   })
 })
 
+const chunk = Check.chunkFrame(Check.CHUNK)
+const chunks = Buffer.concat(Array.from({ length: Check.CHUNKS }, () => chunk))
+
 /** The server streams: messages are counted by the bytes that came, so that a stream cut off at the end of a run counts as far as it got. */
 export const download = (machine: Machine.Machine) =>
   make(machine, {
@@ -53,21 +56,30 @@ export const download = (machine: Machine.Machine) =>
     method: "Download",
     body: Check.downloadFrame(),
     what: "messages",
-    amount: ({ bytes }) => bytes / Check.chunkFrame(Check.CHUNK).length
+    amount: ({ bytes }) => bytes / chunk.length
   })
 
 /** The client streams. */
-export const upload = (machine: Machine.Machine) => {
-  const chunk = Check.chunkFrame(Check.CHUNK)
-  return make(machine, {
+export const upload = (machine: Machine.Machine) =>
+  make(machine, {
     name: "upload",
     subjects: subjects(machine),
     method: "Upload",
-    body: Buffer.concat(Array.from({ length: Check.CHUNKS }, () => chunk)),
+    body: chunks,
     what: "messages",
     amount: ({ done }) => done * Check.CHUNKS
   })
-}
+
+/** Both stream: each message comes back. Counted by the bytes that came back. */
+export const chat = (machine: Machine.Machine) =>
+  make(machine, {
+    name: "chat",
+    subjects: subjects(machine),
+    method: "Chat",
+    body: chunks,
+    what: "messages",
+    amount: ({ bytes }) => bytes / chunk.length
+  })
 
 /** 1 MiB there and back. */
 export const echo = (machine: Machine.Machine) =>

@@ -19,6 +19,9 @@ const handler = connectNodeAdapter({
         }
         return summary
       },
+      async *chat(chunks) {
+        for await (const { data } of chunks) yield { data }
+      },
       echo: (chunk) => ({ data: chunk.data })
     })
 })

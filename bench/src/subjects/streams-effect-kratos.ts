@@ -18,6 +18,7 @@ const LoadLive = Load.layer({
       () => ({ count: 0, bytes: 0 }),
       (summary, { data }) => ({ count: summary.count + 1, bytes: summary.bytes + data.length })
     ),
+  chat: (chunks) => Stream.map(chunks, ({ data }) => ({ data })),
   *echo({ data }) {
     return { data }
   }

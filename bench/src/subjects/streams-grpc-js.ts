@@ -33,10 +33,18 @@ const upload: grpc.handleClientStreamingCall<Chunk, { count: number; bytes: numb
   call.on("end", () => callback(null, { count, bytes }))
 }
 
+const chat: grpc.handleBidiStreamingCall<Chunk, Chunk> = (call) => {
+  call.on("data", (chunk: Chunk) => {
+    if (!call.write(chunk)) call.pause()
+  })
+  call.on("drain", () => call.resume())
+  call.on("end", () => call.end())
+}
+
 const echo: grpc.handleUnaryCall<Chunk, Chunk> = (call, callback) => callback(null, call.request)
 
 const server = new grpc.Server()
-server.addService(load("bench/v1/load.proto", "bench.v1.Load"), { download, upload, echo })
+server.addService(load("bench/v1/load.proto", "bench.v1.Load"), { download, upload, chat, echo })
 server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
   if (error !== null) throw error
   announce(port)

@@ -1,14 +1,12 @@
 /** Bare `node:http2`, one write a message. */
-import { Chunk } from "../gen/ts-proto/bench/v1/load.ts"
-import { framed } from "./framed.ts"
-import { serve } from "./http2-load.ts"
+import { chunks, serve } from "./http2-load.ts"
 
-serve((stream, chunk, count) => {
+serve((stream, data, count) => {
   let sent = 0
   const send = () => {
     while (sent < count) {
       sent++
-      if (!stream.write(framed(Chunk.encode(chunk).finish()))) {
+      if (!stream.write(chunks(data, 1))) {
         stream.once("drain", send)
         return
       }

@@ -16,6 +16,9 @@ const load: LoadServiceImplementation = {
     }
     return summary
   },
+  async *chat(chunks) {
+    yield* chunks
+  },
   echo: async (chunk) => chunk
 }
 

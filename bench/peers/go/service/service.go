@@ -47,6 +47,21 @@ func (Load) Upload(stream grpc.ClientStreamingServer[bench.Chunk, bench.Summary]
 	}
 }
 
+func (Load) Chat(stream grpc.BidiStreamingServer[bench.Chunk, bench.Chunk]) error {
+	for {
+		chunk, err := stream.Recv()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(chunk); err != nil {
+			return err
+		}
+	}
+}
+
 func (Load) Echo(_ context.Context, chunk *bench.Chunk) (*bench.Chunk, error) {
 	return chunk, nil
 }

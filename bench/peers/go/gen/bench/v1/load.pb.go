@@ -577,10 +577,11 @@ const file_bench_v1_load_proto_rawDesc = "" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTATUS_OPEN\x10\x01\x12\x12\n" +
-	"\x0eSTATUS_SHIPPED\x10\x022\x9a\x01\n" +
+	"\x0eSTATUS_SHIPPED\x10\x022\xc8\x01\n" +
 	"\x04Load\x128\n" +
 	"\bDownload\x12\x19.bench.v1.DownloadRequest\x1a\x0f.bench.v1.Chunk0\x01\x12.\n" +
-	"\x06Upload\x12\x0f.bench.v1.Chunk\x1a\x11.bench.v1.Summary(\x01\x12(\n" +
+	"\x06Upload\x12\x0f.bench.v1.Chunk\x1a\x11.bench.v1.Summary(\x01\x12,\n" +
+	"\x04Chat\x12\x0f.bench.v1.Chunk\x1a\x0f.bench.v1.Chunk(\x010\x01\x12(\n" +
 	"\x04Echo\x12\x0f.bench.v1.Chunk\x1a\x0f.bench.v1.Chunkb\x06proto3"
 
 var (
@@ -616,12 +617,14 @@ var file_bench_v1_load_proto_depIdxs = []int32{
 	6, // 4: bench.v1.Customer.address:type_name -> bench.v1.Address
 	1, // 5: bench.v1.Load.Download:input_type -> bench.v1.DownloadRequest
 	2, // 6: bench.v1.Load.Upload:input_type -> bench.v1.Chunk
-	2, // 7: bench.v1.Load.Echo:input_type -> bench.v1.Chunk
-	2, // 8: bench.v1.Load.Download:output_type -> bench.v1.Chunk
-	3, // 9: bench.v1.Load.Upload:output_type -> bench.v1.Summary
-	2, // 10: bench.v1.Load.Echo:output_type -> bench.v1.Chunk
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
+	2, // 7: bench.v1.Load.Chat:input_type -> bench.v1.Chunk
+	2, // 8: bench.v1.Load.Echo:input_type -> bench.v1.Chunk
+	2, // 9: bench.v1.Load.Download:output_type -> bench.v1.Chunk
+	3, // 10: bench.v1.Load.Upload:output_type -> bench.v1.Summary
+	2, // 11: bench.v1.Load.Chat:output_type -> bench.v1.Chunk
+	2, // 12: bench.v1.Load.Echo:output_type -> bench.v1.Chunk
+	9, // [9:13] is the sub-list for method output_type
+	5, // [5:9] is the sub-list for method input_type
 	5, // [5:5] is the sub-list for extension type_name
 	5, // [5:5] is the sub-list for extension extendee
 	0, // [0:5] is the sub-list for field type_name

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Load_Download_FullMethodName = "/bench.v1.Load/Download"
 	Load_Upload_FullMethodName   = "/bench.v1.Load/Upload"
+	Load_Chat_FullMethodName     = "/bench.v1.Load/Chat"
 	Load_Echo_FullMethodName     = "/bench.v1.Load/Echo"
 )
 
@@ -34,6 +35,8 @@ type LoadClient interface {
 	Download(ctx context.Context, in *DownloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 	// Answers with what came, once all has come.
 	Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Chunk, Summary], error)
+	// Answers each chunk with the same chunk.
+	Chat(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Chunk, Chunk], error)
 	// Answers with the same chunk.
 	Echo(ctx context.Context, in *Chunk, opts ...grpc.CallOption) (*Chunk, error)
 }
@@ -78,6 +81,19 @@ func (c *loadClient) Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Load_UploadClient = grpc.ClientStreamingClient[Chunk, Summary]
 
+func (c *loadClient) Chat(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Chunk, Chunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Load_ServiceDesc.Streams[2], Load_Chat_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Chunk, Chunk]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Load_ChatClient = grpc.BidiStreamingClient[Chunk, Chunk]
+
 func (c *loadClient) Echo(ctx context.Context, in *Chunk, opts ...grpc.CallOption) (*Chunk, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Chunk)
@@ -98,6 +114,8 @@ type LoadServer interface {
 	Download(*DownloadRequest, grpc.ServerStreamingServer[Chunk]) error
 	// Answers with what came, once all has come.
 	Upload(grpc.ClientStreamingServer[Chunk, Summary]) error
+	// Answers each chunk with the same chunk.
+	Chat(grpc.BidiStreamingServer[Chunk, Chunk]) error
 	// Answers with the same chunk.
 	Echo(context.Context, *Chunk) (*Chunk, error)
 	mustEmbedUnimplementedLoadServer()
@@ -115,6 +133,9 @@ func (UnimplementedLoadServer) Download(*DownloadRequest, grpc.ServerStreamingSe
 }
 func (UnimplementedLoadServer) Upload(grpc.ClientStreamingServer[Chunk, Summary]) error {
 	return status.Error(codes.Unimplemented, "method Upload not implemented")
+}
+func (UnimplementedLoadServer) Chat(grpc.BidiStreamingServer[Chunk, Chunk]) error {
+	return status.Error(codes.Unimplemented, "method Chat not implemented")
 }
 func (UnimplementedLoadServer) Echo(context.Context, *Chunk) (*Chunk, error) {
 	return nil, status.Error(codes.Unimplemented, "method Echo not implemented")
@@ -158,6 +179,13 @@ func _Load_Upload_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Load_UploadServer = grpc.ClientStreamingServer[Chunk, Summary]
 
+func _Load_Chat_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(LoadServer).Chat(&grpc.GenericServerStream[Chunk, Chunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Load_ChatServer = grpc.BidiStreamingServer[Chunk, Chunk]
+
 func _Load_Echo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(Chunk)
 	if err := dec(in); err != nil {
@@ -197,6 +225,12 @@ var Load_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Upload",
 			Handler:       _Load_Upload_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Chat",
+			Handler:       _Load_Chat_Handler,
+			ServerStreams: true,
 			ClientStreams: true,
 		},
 	},

@@ -4,6 +4,7 @@
 /** Comments of the contract by full name. */
 export const comments: Readonly<Record<string, string>> = {
   "bench.v1.Load": "The calls of the benches that the greeter has not: streams, and messages of another size. It carries no options, like the greeter.",
+  "bench.v1.Load.Chat": "Answers each chunk with the same chunk.",
   "bench.v1.Load.Download": "Answers with `count` chunks of `bytes` bytes each.",
   "bench.v1.Load.Echo": "Answers with the same chunk.",
   "bench.v1.Load.Upload": "Answers with what came, once all has come."

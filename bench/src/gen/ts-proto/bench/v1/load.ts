@@ -716,6 +716,15 @@ export const LoadDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Answers each chunk with the same chunk. */
+    chat: {
+      name: "Chat",
+      requestType: Chunk as typeof Chunk,
+      requestStream: true,
+      responseType: Chunk as typeof Chunk,
+      responseStream: true,
+      options: {},
+    },
     /** Answers with the same chunk. */
     echo: {
       name: "Echo",
@@ -733,6 +742,8 @@ export interface LoadServiceImplementation<CallContextExt = {}> {
   download(request: DownloadRequest, context: CallContext & CallContextExt): ServerStreamingMethodResult<Chunk>;
   /** Answers with what came, once all has come. */
   upload(request: AsyncIterable<Chunk>, context: CallContext & CallContextExt): Promise<Summary>;
+  /** Answers each chunk with the same chunk. */
+  chat(request: AsyncIterable<Chunk>, context: CallContext & CallContextExt): ServerStreamingMethodResult<Chunk>;
   /** Answers with the same chunk. */
   echo(request: Chunk, context: CallContext & CallContextExt): Promise<Chunk>;
 }
@@ -742,6 +753,8 @@ export interface LoadClient<CallOptionsExt = {}> {
   download(request: DownloadRequest, options?: CallOptions & CallOptionsExt): AsyncIterable<Chunk>;
   /** Answers with what came, once all has come. */
   upload(request: AsyncIterable<Chunk>, options?: CallOptions & CallOptionsExt): Promise<Summary>;
+  /** Answers each chunk with the same chunk. */
+  chat(request: AsyncIterable<Chunk>, options?: CallOptions & CallOptionsExt): AsyncIterable<Chunk>;
   /** Answers with the same chunk. */
   echo(request: Chunk, options?: CallOptions & CallOptionsExt): Promise<Chunk>;
 }
