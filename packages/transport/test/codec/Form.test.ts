@@ -40,6 +40,9 @@ describe("Form", () => {
     [{ boolValue: true }, "boolValue=true"],
     [{ int32Value: -5, int64Value: "9223372036854775807", uint32Value: 7 }, "int32Value=-5&int64Value=9223372036854775807&uint32Value=7"],
     [{ doubleValue: 11.23, floatValue: 0.5 }, "doubleValue=11.23&floatValue=0.5"],
+    [{ doubleValue: 1e6, floatValue: 11.23 }, "doubleValue=1e%2B06&floatValue=11.23"],
+    [{ doubleValue: 999_999.5, floatValue: 1e-5 }, "doubleValue=999999.5&floatValue=1e-05"],
+    [{ doubleValue: 1.7e-300, floatValue: -1234567.5 }, "doubleValue=1.7e-300&floatValue=-1.2345675e%2B06"],
     [{ doubleValue: "Infinity", floatValue: "NaN" }, "doubleValue=%2BInf&floatValue=NaN"],
     [{ stringValue: "a b&c=d/ü" }, "stringValue=a+b%26c%3Dd%2F%C3%BC"],
     [{ stringValue: "!'()*~-_." }, "stringValue=%21%27%28%29%2A~-_."],
@@ -68,6 +71,16 @@ describe("Form", () => {
   for (const [json, text] of rows) {
     it(`writes ${JSON.stringify(json)}`, () => assert.strictEqual(write(wide(json)), text))
   }
+
+  it("passes over inputs that nobody filled in", () => {
+    const read = (text: string) => Form.codec.decode(WideSchema, new TextEncoder().encode(text))
+    assert.deepStrictEqual(
+      Result.getOrThrow(read("nested=&far=&timestamp=&int32Value=&wrappedBool=&struct=&choiceNested=&maybeText=")),
+      wide({})
+    )
+    assert.include(Result.getOrThrow(Result.flip(read("nested=x"))).message, "nested")
+    assert.include(Result.getOrThrow(Result.flip(read("nested=&nested="))).message, "several values")
+  })
 
   it("leaves out what it is told to", () => {
     assert.strictEqual(write(wide({ far: "x", nested: { name: "n" } }), new Set(["nested"])), "far=x")

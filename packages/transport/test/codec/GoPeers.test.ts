@@ -339,6 +339,11 @@ describe("hostile input", () => {
     )
   })
 
+  it("an enum may have a value that nobody declared", () => {
+    assert.strictEqual((read(Yaml.codec, WideSchema, bytes("color: 77")) as never as { color: number }).color, 77)
+    assert.strictEqual((read(Yaml.codec, WideSchema, bytes("color: COLOR_RED")) as never as { color: number }).color, 1)
+  })
+
   it("each field is read by what it is", () => {
     for (const [yaml, message] of [
       ["int32value: 1.5", "int32value: expected int32"],
