@@ -52,7 +52,8 @@ const messageParser = (schema: DescMessage, field: DescField): Parse | undefined
 export const wellKnownParser = (schema: DescMessage): Parse | undefined => {
   switch (schema.typeName) {
     case "google.protobuf.Timestamp":
-      return TimeText.parseTimestamp
+      // Go cuts here what it refuses in JSON
+      return (text) => TimeText.parseTimestamp(text.replace(/([.,]\d{9})\d{1,100}/, "$1"))
     case "google.protobuf.Duration":
       return TimeText.parseDuration
     case "google.protobuf.FieldMask":

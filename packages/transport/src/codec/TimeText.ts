@@ -3,7 +3,8 @@ import { create } from "@bufbuild/protobuf"
 import { DurationSchema, TimestampSchema, type Duration, type Timestamp } from "@bufbuild/protobuf/wkt"
 import { BadText } from "./BadText.ts"
 
-const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:Z|([+-])(\d{2}):(\d{2}))$/
+/** With a comma and hours of one digit, as Go has it. */
+const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})T(\d{1,2}):(\d{2}):(\d{2})(?:[.,](\d{1,9}))?(?:Z|([+-])(\d{2}):(\d{2}))$/
 
 /** Reads RFC 3339 with up to nine digits behind the second, from year 1 to 9999. */
 export const parseTimestamp = (text: string): Timestamp => {

@@ -7,7 +7,9 @@ import * as Result from "effect/Result"
 import { isDeepStrictEqual } from "node:util"
 import type * as Codec from "../../src/codec/Codec.ts"
 import * as Form from "../../src/codec/Form.ts"
+import * as GoTree from "../../src/codec/GoTree.ts"
 import * as Json from "../../src/codec/Json.ts"
+import * as JsonText from "../../src/codec/JsonText.ts"
 import * as Msgpack from "../../src/codec/Msgpack.ts"
 import * as Proto from "../../src/codec/Proto.ts"
 import * as Xml from "../../src/codec/Xml.ts"
@@ -38,11 +40,18 @@ const decoded = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
 /**
  * Go's protojson puts spaces between tokens at random, and the keys of maps have no order. A `google.protobuf.Value` that is unset Go writes as null, which
- * is a value when it is read again: we leave it out.
+ * is a value when it is read again: we leave it out. (Not by `JSON.parse`, which now and then takes the key `"\\n"` for a backslash.)
  */
 const json = (bytes: Uint8Array): unknown => {
-  const { value, ...others } = JSON.parse(decoded(bytes)) as Record<string, unknown>
-  return value === null || value === undefined ? others : { ...others, value }
+  const sorted = (tree: GoTree.Tree): unknown =>
+    Array.isArray(tree)
+      ? tree.map(sorted)
+      : GoTree.isEntries(tree)
+        ? new Map(tree.entries.map(([key, value]) => [key, sorted(value)]))
+        : tree
+  const document = sorted(JsonText.parse(decoded(bytes), 200)) as Map<string, unknown>
+  if (document.get("value") === null) document.delete("value")
+  return document
 }
 
 const isOneof = (field: DescField): boolean => field.oneof !== undefined
