@@ -9,7 +9,7 @@ import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import * as Channels from "../src/Channels.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
-import { until } from "./Harness.ts"
+import { turn, until } from "./Harness.ts"
 
 const program = fileURLToPath(new URL("./fixtures/workers.ts", import.meta.url))
 
@@ -28,7 +28,15 @@ const start = (mode = "") =>
         kill: (signal: NodeJS.Signals) => child.kill(signal),
         isOver: () => child.exitCode !== null || child.signalCode !== null,
         exited: Effect.promise(() => exited),
-        serving: (count: number) => until(Effect.sync(() => served().length >= count || child.exitCode !== null))
+        /** Completes when so many have begun to serve, or all is over. Waits without work: the processes need the processor. */
+        serving: (count: number) =>
+          Effect.callback<void>((resume) => {
+            const look = () => (served().length >= count || child.exitCode !== null) && resume(Effect.void)
+            child.stdout.on("data", look)
+            child.once("close", look)
+            look()
+            return Effect.sync(() => child.stdout.removeListener("data", look))
+          })
       }
     }),
     (supervisor) =>
@@ -38,6 +46,14 @@ const start = (mode = "") =>
         yield* supervisor.exited
       })
   )
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 /** A client with a connection of its own. */
 const client = (port: number) =>
@@ -101,6 +117,39 @@ describe("workers", { timeout: 60_000 }, () => {
       supervisor.kill("SIGTERM")
       assert.lengthOf(yield* Fiber.join(held), 4)
       assert.strictEqual(yield* supervisor.exited, 0, supervisor.output())
+    })
+  )
+
+  it.live("end by themselves when their supervisor dies", () =>
+    Effect.gen(function* () {
+      const supervisor = yield* start()
+      yield* supervisor.serving(2)
+      const pids = supervisor.served().map(({ pid }) => Number(pid))
+      const echo = yield* client(supervisor.served()[0]!.port)
+      const held = yield* Effect.forkChild(echo.unary({ delayMs: 300 }))
+      yield* echo.unary({})
+      supervisor.kill("SIGKILL")
+      // what they have begun they finish
+      assert.include(pids, Number((yield* Fiber.join(held)).text))
+      yield* until(Effect.sync(() => !pids.some(isAlive)))
+    })
+  )
+
+  it.live("that hang are killed by a second signal", () =>
+    Effect.gen(function* () {
+      const supervisor = yield* start()
+      yield* supervisor.serving(2)
+      const pids = supervisor.served().map(({ pid }) => Number(pid))
+      const echo = yield* client(supervisor.served()[0]!.port)
+      yield* Effect.forkChild(Effect.exit(echo.unary({ delayMs: 1_000_000 })))
+      yield* echo.unary({})
+      // one that follows at once is an echo of the first
+      while (!supervisor.isOver()) {
+        supervisor.kill("SIGTERM")
+        yield* turn
+      }
+      assert.strictEqual(yield* supervisor.exited, 143, supervisor.output())
+      yield* until(Effect.sync(() => !pids.some(isAlive)))
     })
   )
 
