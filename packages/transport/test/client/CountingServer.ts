@@ -1,4 +1,4 @@
-/** A server that writes down how often it has acted on each call, and goes away when it is told to, in any of the ways there are. */
+/** A server that writes down how often it has acted on each call (by the texts of its requests, which it answers with), and goes away when it is told to, in any of the ways there are. */
 import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
 import * as ServerConnection from "@effect-kratos/http2/ServerConnection"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
@@ -108,7 +108,7 @@ export class CountingServer {
         stream.consumed(data.length)
         chunks.push(Buffer.from(data))
         if (!end) return
-        const { text } = fromBinary(EchoRequestSchema, Buffer.concat(chunks).subarray(5))
+        const text = texts(Buffer.concat(chunks)).join("")
         this.executed.set(text, (this.executed.get(text) ?? 0) + 1)
         let left = Math.floor(random() * turns)
         const wait = (): void => {
@@ -128,6 +128,17 @@ export class CountingServer {
     // the answers leave with this task
     setImmediate(() => served.connection.duplex.end())
   }
+}
+
+/** The texts of messages with gRPC's prefix. */
+const texts = (body: Buffer): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  for (let at = 0; at < body.length;) {
+    const end = at + 5 + body.readUInt32BE(at + 1)
+    found.push(fromBinary(EchoRequestSchema, body.subarray(at + 5, end)).text)
+    at = end
+  }
+  return found
 }
 
 const silent: StreamListener = { onData: () => {}, onTrailers: () => {}, onAbort: () => {} }

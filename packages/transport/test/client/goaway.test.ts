@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
 import * as Network from "../../src/Network.ts"
 import { clientOf, turn, until } from "../Harness.ts"
 import { scripted } from "../Raw.ts"
@@ -34,12 +35,29 @@ describe("a server that goes away", () => {
         })
         const fiber = yield* Effect.forkChild(Effect.forever(leaving))
         const texts = Array.from({ length: CALLS }, (_, i) => `call ${i}`)
+        /** Every third call streams its request, with pauses. */
+        const call = (text: string, i: number) =>
+          i % 3 > 0
+            ? echo.unary({ text })
+            : echo.clientStream(
+                Stream.fromIterable(text).pipe(
+                  Stream.mapEffect((char) =>
+                    Effect.as(
+                      Effect.when(
+                        turn,
+                        Effect.sync(() => random() < 0.3)
+                      ),
+                      { text: char }
+                    )
+                  )
+                )
+              )
         const replies = yield* Effect.forEach(
           texts,
-          (text) =>
+          (text, i) =>
             Effect.gen(function* () {
               for (let turns = yield* Random.nextIntBetween(0, 4); turns > 0; turns--) yield* turn
-              return yield* echo.unary({ text })
+              return yield* call(text, i)
             }),
           { concurrency: 20 }
         )
