@@ -141,8 +141,10 @@ describe("JsonWriter", () => {
       "é".repeat(60),
       '"'.repeat(60)
     ]) {
+      // readers refuse half of a character
+      const whole = create(TagsRequestSchema, { id: id.toWellFormed(), tags: [id.toWellFormed()] })
       const value = create(TagsRequestSchema, { id, tags: [id] })
-      assert.strictEqual(write(value), toJsonString(TagsRequestSchema, value, { alwaysEmitImplicit: true }))
+      assert.strictEqual(write(value), toJsonString(TagsRequestSchema, whole, { alwaysEmitImplicit: true }))
     }
   })
 

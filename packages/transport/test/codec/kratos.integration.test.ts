@@ -137,6 +137,19 @@ describe.skipIf(folder === undefined)("Kratos", () => {
     })
   }
 
+  it("on purpose, standard JSON: bytes that are not UTF-8", async () => {
+    const input = Uint8Array.of(...new TextEncoder().encode('{"far":"'), 0xff, 0x22, 0x7d)
+    const answer = await peer.ask("decode", "v3/json", WideSchema.typeName, input)
+    assert.strictEqual("data" in answer && fromBinary(WideSchema, answer.data).far, "\ufffd")
+    assert.include(Result.getOrThrow(Result.flip(Json.std.decode(WideSchema, input))).message, "UTF-8")
+  })
+
+  it("on purpose, protojson: a value that is unset is not null", async () => {
+    const answer = await peer.ask("encode", "v3/protojson", WideSchema.typeName, new Uint8Array(0))
+    assert.match("data" in answer ? new TextDecoder().decode(answer.data) : "", /"value": ?null/)
+    assert.notInclude(new TextDecoder().decode(Result.getOrThrow(Json.protojson.encode(WideSchema, create(WideSchema)))), '"value"')
+  })
+
   it("on purpose: what Kratos does not write, we do", async () => {
     const writes = async (codec: GoPeer.Codec, init: MessageInitShape<typeof WideSchema>) => {
       const answer = await peer.ask("encode", codec, WideSchema.typeName, toBinary(WideSchema, create(WideSchema, init)))
