@@ -119,10 +119,14 @@ export const make = ({ ignoreUnknown, maxDepth, registryOf }: Options): JsonRead
     }
   }
 
+  const alone = new WeakMap<DescField, Entry>()
+
   const field = (field: DescField, text: string): Message => {
+    let entry = alone.get(field)
+    if (entry === undefined) alone.set(field, (entry = compileField(field, 0)))
     const message = create(field.parent)
     const cursor = new JsonCursor(text, maxDepth)
-    set(compileField(field, 0), cursor, message)
+    set(entry, cursor, message)
     cursor.end()
     return message
   }

@@ -123,9 +123,56 @@ describe.skipIf(folder === undefined)("Kratos", () => {
     ["a key twice", "v3/json", '{"int32_value":1,"int32_value":2}', { int32Value: 2 }, "refused"],
     ["a key in two cases", "v3/json", '{"int32_value":1,"INT32_VALUE":2}', { int32Value: 2 }, "refused"],
     ["a oneof", "v3/json", '{"Choice":{"ChoiceText":"a"}}', "refused", { choice: { case: "choiceText", value: "a" } }],
-    // protobuf-JSON: ours ends at 100 levels, Go's at 10,000
+    // protobuf-JSON: nothing is no document
+    ["nothing", "v3/protojson", "", {}, "refused"],
+    // ours ends at 100 levels, Go's at 10,000
     ["depth", "v3/protojson", `{"unknown":${"[".repeat(200)}${"]".repeat(200)}}`, {}, "refused"]
   ]
+  const alike: ReadonlyArray<readonly [input: string, outcome: Outcome]> = [
+    ["string_value=a&int64Value=-5&maybe_flag=T", { stringValue: "a", int64Value: -5n, maybeFlag: true }],
+    ["other-name=a&unknown=b&nested.unknown.name=c&nested.name=d", { renamed: "a", nested: { name: "d" } }],
+    ["nested.child.child.name=a&nested.tags=b&nested.tags[]=c", { nested: { tags: ["b", "c"], child: { child: { name: "a" } } } }],
+    ["ints=1&ints=2&colors[]=COLOR_RED&colors[3]=2", { ints: [1, 2], colors: [Color.RED, Color.GREEN] }],
+    [
+      "labels[a]=1&labels.b=2&labels[a b]=3&by_number[-1]=x&by_flag.true=1",
+      { labels: { a: "1", b: "2", "a b": "3" }, byNumber: { "-1": "x" }, byFlag: { true: 1 } }
+    ],
+    ["labels[a]=1&labels[a]=2", { labels: { a: "2" } }],
+    ["string_value=a&string_value=b", "refused"],
+    ["choice_text=a&choice_number=1", "refused"],
+    ["choice_text=a&choice_text=b", "refused"],
+    ["color=COLOR_PINK", "refused"],
+    ["color=9", "refused"],
+    ["int32_value=2147483648", "refused"],
+    ["int32_value=1.0", "refused"],
+    ["uint32_value=-1", "refused"],
+    ["bool_value=yes", "refused"],
+    ["by_number[a]=b", "refused"],
+    ["nested=a", "refused"],
+    ["any=a", "refused"],
+    ["bytes_value=%2F%2B8%3D&wrapped_bytes=_-8%3D", { bytesValue: Uint8Array.of(255, 239), wrappedBytes: Uint8Array.of(255, 239) }],
+    [
+      "timestamp=2024-01-02T03:04:05.5%2B02:00&duration=1h2m3.5s",
+      { timestamp: { seconds: 1_704_157_445n, nanos: 500_000_000 }, duration: { seconds: 3723n, nanos: 500_000_000 } }
+    ],
+    ["mask=userId,a.bC", { mask: { paths: ["user_id", "a.b_c"] } }],
+    [
+      "wrapped_int64=5&wrapped_bool=0&wrapped_string=a&wrapped_double=1e3",
+      { wrappedInt64: 5n, wrappedBool: false, wrappedString: "a", wrappedDouble: 1000 }
+    ],
+    ['struct={"a":[1,null]}&value=text', { struct: { a: [1, null] }, value: { kind: { case: "stringValue", value: "text" } } }],
+    ["struct.a=b", { struct: { a: "b" } }],
+    ["string_value=%zz", "refused"],
+    ["string_value=a%20b+c%2B&far=", { stringValue: "a b c+" }]
+  ]
+  for (const [input, expected] of alike) {
+    it(`alike: ${input}`, async () => {
+      const mine = Form.codec.decode(WideSchema, new TextEncoder().encode(input))
+      assert.deepStrictEqual(Result.isFailure(mine) ? "refused" : mine.success, outcome(expected), "ours")
+      for (const codec of ["v2/form", "v3/form"] as const) assert.deepStrictEqual(await reads(codec, input), outcome(expected), codec)
+    })
+  }
+
   for (const [what, codec, input, theirs, ours] of differences) {
     it(`on purpose, ${codec.slice(3)}: ${what}`, async () => {
       const mine = (codec === "v3/form" ? Form.codec : codec === "v3/json" ? Json.std : Json.protojson).decode(
