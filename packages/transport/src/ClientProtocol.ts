@@ -4,6 +4,7 @@ import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
 import type { MessageCodec } from "./MessageCodec.ts"
+import type { ReadAhead } from "./ReadAhead.ts"
 
 type Field = readonly [name: string, value: string]
 
@@ -34,9 +35,12 @@ export interface Receiver {
   readonly output: MessageCodec
   readonly maxMessageBytes: number
   readonly onHeader: (metadata: MutableMetadata) => void
-  readonly onMessage: (message: Message) => void
+  /** `bytes`: the size of the message, after decompression. */
+  readonly onMessage: (message: Message, bytes: number) => void
   /** Bytes of DATA came in; messages in them were delivered before. */
   readonly onBytes: (bytes: number) => void
+  /** For replies that are streamed: reads them no further ahead of the caller than it should; then `onBytes` is not to be called. */
+  readonly readAhead: (read: (part: Uint8Array) => boolean, compressed: boolean) => ReadAhead | undefined
   /** The reply is complete (undefined) or failed. */
   readonly onEnd: (error: KratosError | undefined, trailers: MutableMetadata | undefined) => void
   /** The server promises that it has not acted on the request: it may be sent again. */

@@ -1,5 +1,5 @@
 /** Connect over HTTP/2, the client's side: unary calls with bare messages, streams with envelopes. Messages are in protobuf's binary form. */
-import type { DescMethod, Message } from "@bufbuild/protobuf"
+import type { DescMethod } from "@bufbuild/protobuf"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
 import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
@@ -11,6 +11,7 @@ import { aborted } from "../grpc/Client.ts"
 import * as Compression from "../grpc/Compression.ts"
 import * as GrpcMessage from "../grpc/Message.ts"
 import * as MessageCodec from "../MessageCodec.ts"
+import type { ReadAhead } from "../ReadAhead.ts"
 import * as EndStream from "./EndStream.ts"
 import { EnvelopeReader } from "./EnvelopeReader.ts"
 import * as ReplyError from "./ReplyError.ts"
@@ -81,11 +82,16 @@ abstract class Exchange implements ClientExchange {
     return false
   }
 
-  /** The message of bytes, or what is wrong with them. */
-  protected decode(bytes: Uint8Array, compressed: boolean): Message | KratosError.KratosError {
+  /** Hands over the message of bytes; false when there is none, and the call has failed. */
+  protected deliver(bytes: Uint8Array, compressed: boolean, trailers: MutableMetadata | undefined): boolean {
     const plain = compressed ? Compression.decompress("gzip", bytes, this.receiver.maxMessageBytes) : bytes
-    if (plain instanceof KratosError.KratosError) return plain
-    return this.receiver.output.decode(plain) ?? ReplyError.malformed("a reply message cannot be decoded")
+    const message = plain instanceof KratosError.KratosError ? plain : this.receiver.output.decode(plain)
+    if (message === undefined || message instanceof KratosError.KratosError) {
+      this.finish(message ?? ReplyError.malformed("a reply message cannot be decoded"), trailers)
+      return false
+    }
+    this.receiver.onMessage(message, plain instanceof KratosError.KratosError ? 0 : plain.length)
+    return true
   }
 
   protected finish(error: KratosError.KratosError | undefined, trailers: MutableMetadata | undefined): void {
@@ -131,10 +137,7 @@ class UnaryExchange extends Exchange {
     const body = this.body.take()
     if (this.status !== 200) return this.finish(this.error(body), this.trailers)
     if (this.contentType !== "application/proto") return this.finish(ReplyError.wrongType(this.contentType), this.trailers)
-    const message = this.decode(body, this.compressed && body.length > 0)
-    if (message instanceof KratosError.KratosError) return this.finish(message, this.trailers)
-    this.receiver.onMessage(message)
-    this.finish(undefined, this.trailers)
+    if (this.deliver(body, this.compressed && body.length > 0, this.trailers)) this.finish(undefined, this.trailers)
   }
 
   private error(body: Uint8Array): KratosError.KratosError {
@@ -145,6 +148,7 @@ class UnaryExchange extends Exchange {
 
 class StreamExchange extends Exchange {
   private readonly reader: EnvelopeReader
+  private ahead: ReadAhead | undefined = undefined
   /** The last envelope; the end of the body follows it. */
   private last: EndStream.End | undefined = undefined
 
@@ -158,19 +162,33 @@ class StreamExchange extends Exchange {
     if (headers.status !== 200) return this.finish(ReplyError.ofStatus(headers.status), undefined)
     if (contentType !== "application/connect+proto") return this.finish(ReplyError.wrongType(contentType), undefined)
     if (!this.readEncoding(headers.get("connect-content-encoding"))) return
+    this.ahead = this.receiver.readAhead((part) => this.read(part), this.compressed)
     this.receiver.onHeader(ReplyFields.split(headers.fields).header)
     if (endStream) this.onTrailers()
   }
 
   onData(data: Uint8Array, endStream: boolean): void {
     if (this.ended) return
-    const over = this.reader.push(data, (flags, content) => this.onEnvelope(flags, content))
-    this.receiver.onBytes(data.length)
+    if (this.ahead === undefined) {
+      this.read(data)
+      this.receiver.onBytes(data.length)
+    } else this.ahead.push(data)
+    if (endStream) this.onTrailers()
+  }
+
+  private read(part: Uint8Array): boolean {
+    if (this.ended) return false
+    const over = this.reader.push(part, (flags, content) => this.onEnvelope(flags, content))
     if (over !== undefined) this.finish(ReplyError.tooLarge(this.receiver.maxMessageBytes), undefined)
-    else if (endStream) this.onTrailers()
+    return !this.ended
   }
 
   onTrailers(): void {
+    if (this.ahead === undefined) this.complete()
+    else this.ahead.end(() => this.complete())
+  }
+
+  private complete(): void {
     if (this.last !== undefined && this.reader.idle) this.finish(this.last.error, this.last.trailers)
     else this.finish(ReplyError.malformed("the reply ended without its last envelope"), undefined)
   }
@@ -186,9 +204,7 @@ class StreamExchange extends Exchange {
     if (flags > 3 || ((flags & 1) !== 0 && !this.compressed))
       return this.finish(ReplyError.malformed(`envelope flags ${flags} are not defined here`), undefined)
     if ((flags & EndStream.FLAG) !== 0) return this.onEndStream((flags & 1) !== 0, content)
-    const message = this.decode(content, flags === 1)
-    if (message instanceof KratosError.KratosError) this.finish(message, undefined)
-    else this.receiver.onMessage(message)
+    this.deliver(content, flags === 1, undefined)
   }
 
   private onEndStream(compressed: boolean, content: Uint8Array): void {

@@ -9,6 +9,7 @@ import type { Headers } from "@effect-kratos/http2/Headers"
 import type { Stream as H2Stream } from "@effect-kratos/http2/Stream"
 import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
 import * as HeaderFields from "../HeaderFields.ts"
+import type { ReadAhead } from "../ReadAhead.ts"
 import * as MessageCodec from "../MessageCodec.ts"
 import * as MessageCompression from "../MessageCompression.ts"
 import * as Compression from "./Compression.ts"
@@ -42,6 +43,7 @@ class Exchange implements ClientExchange {
   stream: H2Stream | undefined = undefined
   private readonly receiver: Receiver
   private reader: GrpcMessage.Reader | undefined = undefined
+  private ahead: ReadAhead | undefined = undefined
   private ended = false
 
   constructor(receiver: Receiver) {
@@ -55,6 +57,7 @@ class Exchange implements ClientExchange {
     const encoding = Compression.parse(headers.get("grpc-encoding"))
     if (typeof encoding === "object") return this.finish(GrpcError.malformed(`the reply: ${encoding.message}`), undefined)
     this.reader = new GrpcMessage.Reader(this.receiver.maxMessageBytes, encoding)
+    this.ahead = this.receiver.readAhead((part) => this.read(part), encoding !== undefined)
     this.receiver.onHeader(HeaderFields.toMetadata(headers.fields))
   }
 
@@ -66,22 +69,38 @@ class Exchange implements ClientExchange {
 
   onData(data: Uint8Array, endStream: boolean): void {
     if (this.ended || this.reader === undefined) return
+    if (this.ahead === undefined) {
+      this.read(data)
+      this.receiver.onBytes(data.length)
+    } else this.ahead.push(data)
+    if (endStream) this.whenRead(() => this.finish(GrpcError.malformed("the reply ended without trailers"), undefined))
+  }
+
+  /** The messages in a part; false when it holds none that can be read, and the call has failed. */
+  private read(part: Uint8Array): boolean {
+    if (this.ended) return false
     let undecodable = false
-    const error = this.reader.push(data, (bytes, compressed) => {
+    const error = this.reader!.push(part, (bytes, compressed) => {
       const message = this.receiver.output.decode(bytes)
       if (compressed && message !== undefined) MessageCompression.received(message)
       if (message === undefined) undecodable = true
-      else if (!undecodable) this.receiver.onMessage(message)
+      else if (!undecodable) this.receiver.onMessage(message, bytes.length)
     })
-    this.receiver.onBytes(data.length)
     if (undecodable) this.finish(GrpcError.malformed("a reply message cannot be decoded"), undefined)
     else if (error !== undefined) this.finish(error, undefined)
-    else if (endStream) this.finish(GrpcError.malformed("the reply ended without trailers"), undefined)
+    return !this.ended
   }
 
   onTrailers(trailers: Headers): void {
-    if (this.reader?.idle === false) this.finish(GrpcError.malformed("the reply ended inside a message"), undefined)
-    else this.end(HeaderFields.toTrailers(trailers.fields))
+    this.whenRead(() => {
+      if (this.reader?.idle === false) this.finish(GrpcError.malformed("the reply ended inside a message"), undefined)
+      else this.end(HeaderFields.toTrailers(trailers.fields))
+    })
+  }
+
+  private whenRead(then: () => void): void {
+    if (this.ahead === undefined) then()
+    else this.ahead.end(then)
   }
 
   onAbort(code: number, processed: boolean): void {

@@ -20,6 +20,7 @@ import type { Timer } from "../DeadlineTimers.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
 import type { Outgoing } from "../Outgoing.ts"
+import { ReadAhead } from "../ReadAhead.ts"
 import * as GrpcError from "./GrpcError.ts"
 import { Requests } from "./Requests.ts"
 import * as GrpcStatus from "./Status.ts"
@@ -172,8 +173,8 @@ class Running implements Receiver {
     this.call.reply = metadata
   }
 
-  onMessage(message: Message): void {
-    if (!this.single) this.call.replies.push(message)
+  onMessage(message: Message, bytes: number): void {
+    if (!this.single) this.call.replies.push(message, bytes)
     else if (this.reply === undefined) this.reply = message
     else this.surplus = true
   }
@@ -181,6 +182,14 @@ class Running implements Receiver {
   onBytes(bytes: number): void {
     if (this.single) this.exchange.stream?.consumed(bytes)
     else this.call.replies.received(bytes)
+  }
+
+  readAhead(read: (part: Uint8Array) => boolean, compressed: boolean): ReadAhead | undefined {
+    if (this.single) return undefined
+    const { replies } = this.call
+    const ahead = new ReadAhead(replies, read, compressed)
+    replies.onEmptied = () => ahead.resume()
+    return ahead
   }
 
   onEnd(error: KratosError.KratosError | undefined, trailers: MutableMetadata | undefined): void {

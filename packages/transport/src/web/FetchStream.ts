@@ -64,7 +64,7 @@ const pump = async (
     else {
       try {
         // messages keep views of their bytes
-        call.replies.push(fromBinary(desc.output, content.slice()))
+        call.replies.push(fromBinary(desc.output, content.slice()), content.length)
       } catch {
         failure = ReplyError.malformed("a reply message cannot be decoded")
       }
@@ -78,7 +78,7 @@ const pump = async (
       waiting += value.length
       call.replies.received(value.length)
       if (failure !== undefined) return failure
-      if (waiting >= WINDOW && !signal.aborted) await new Promise<void>((resume) => (wake = resume))
+      if ((waiting >= WINDOW || call.replies.isFull) && !signal.aborted) await new Promise<void>((resume) => (wake = resume))
     }
   } finally {
     // without effect on a body that has been read to its end
