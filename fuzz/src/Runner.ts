@@ -61,13 +61,29 @@ export const run = async (target: Target, options: Options): Promise<Outcome> =>
       found("crash", text, error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
     const took = performance.now() - start
-    if (took > slow) found("slow", text, `${Math.round(took)} ms`)
+    // on a busy machine once is by chance
+    if (took > slow && (await again(target, text)) > slow) found("slow", text, `${Math.round(took)} ms`)
     // lets timers and what waits for the loop go on
     if (index % 4096 === 0) await turn()
   }
   const growth = collect === undefined || before === 0 ? 0 : (await heap(collect)) - before
   if (growth > GROWTH) found("leak", "", `the heap has grown by ${growth} bytes over ${inputs} inputs`)
   return { inputs: index - from, seconds: (performance.now() - begun) / 1000, findings, growth }
+}
+
+/** The shorter of two more tries, in milliseconds. */
+const again = async (target: Target, text: string): Promise<number> => {
+  let best = Number.POSITIVE_INFINITY
+  for (let i = 0; i < 2; i++) {
+    const start = performance.now()
+    try {
+      await target.run(text)
+    } catch {
+      // a finding of its own already
+    }
+    best = Math.min(best, performance.now() - start)
+  }
+  return best
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))

@@ -1,6 +1,6 @@
 /**
  * Whether encoded protobuf has what protobuf-es does not check and ours does, as Go and C++ do (protobuf.dev, "Encoding"): fields whose wire types are those
- * of their declarations, varints of at most ten octets, tags and lengths of at most 32 bits. Found without either codec.
+ * of their declarations, varints of at most ten octets, tags and lengths of at most 32 bits, fields that end within their message. Found without either codec.
  */
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf"
 
@@ -68,7 +68,7 @@ const fieldsFit = (schema: DescMessage, bytes: Uint8Array, depth: number): boole
     else if (wire === 5) at += 4
     else if (wire === 2) {
       const length = uint32()
-      if (at + length > bytes.length) return true
+      if (at + length > bytes.length) return depth === 0
       const content = bytes.subarray(at, at + length)
       if (field?.fieldKind === "map") {
         if (!entryFits(field, content, depth)) return false
@@ -78,12 +78,12 @@ const fieldsFit = (schema: DescMessage, bytes: Uint8Array, depth: number): boole
     // groups: their fields are looked at as if they were ours, which refuses more than it must
     else if (wire !== 3 && wire !== 4) return true
   }
-  return true
+  return depth === 0 || at <= bytes.length
 }
 
 /** Key and value of an entry are fields 1 and 2 of a message without a name. */
 const entryFits = (field: DescField & { readonly fieldKind: "map" }, bytes: Uint8Array, depth: number): boolean => {
   const key = { number: 1, fieldKind: "scalar", scalar: field.mapKey } as unknown as DescField // as much of it as is looked at
   const value = { number: 2, fieldKind: "scalar", scalar: field.scalar, message: field.message } as unknown as DescField // as above
-  return fieldsFit({ fields: [key, value] } as unknown as DescMessage, bytes, depth)
+  return fieldsFit({ fields: [key, value] } as unknown as DescMessage, bytes, depth + 1)
 }
