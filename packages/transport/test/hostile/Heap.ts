@@ -10,7 +10,7 @@ const collect = runInNewContext("gc") as () => void
 
 export const held: Effect.Effect<number> = Effect.gen(function* () {
   // what is closed in this turn is free after the next
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 2; i++) {
     yield* turn
     collect()
   }
