@@ -20,6 +20,13 @@ const BUILD_SECONDS = 300
 
 const folder = (): string => path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "effect-kratos", "bench")
 
+/** Whether one of these subjects is written in Go; none means all subjects. */
+export const wanted = (subjects: ReadonlyArray<string>): boolean =>
+  subjects.length === 0 || subjects.some((name) => programs.some((program) => name.startsWith(program)))
+
+/** What there is when nobody has asked for the programs. */
+export const none: Go = { folder: "", missing: "not asked for" }
+
 /** Builds the programs. Without Go, or when the build fails, says so in `missing`. */
 export const build: Effect.Effect<Go> = Effect.gen(function* () {
   const target = folder()

@@ -16,7 +16,8 @@ const main = Effect.gen(function* () {
   const args = yield* Effect.fromResult(parse(process.argv.slice(2)))
   if (args.help) return yield* Console.log(usage)
   const cores = Cores.detect()
-  const benches = yield* select({ args, cores, go: yield* Go.build, folder: yield* temporaryFolder })
+  const go = Go.wanted(args.subjects) ? yield* Go.build : Go.none
+  const benches = yield* select({ args, cores, go, folder: yield* temporaryFolder })
   if (cores.warning !== undefined) yield* Console.error(`warning: ${cores.warning}`)
 
   const failures: Array<string> = []
