@@ -2,23 +2,12 @@
  * Writes protobuf-JSON as text, compiled once per message type from its descriptor, without a tree of objects in between. Numbers are written as Go's
  * protojson writes them: a `float` as its own shortest decimal, zero with its sign. Field masks are left to protobuf-es.
  */
-import {
-  fromBinary,
-  ScalarType,
-  toJsonString,
-  type DescEnum,
-  type DescField,
-  type DescMessage,
-  type JsonValue,
-  type Message,
-  type Registry
-} from "@bufbuild/protobuf"
-import { isWrapperDesc, type Any, type ListValue, type Struct, type Value } from "@bufbuild/protobuf/wkt"
-import { Buffer } from "node:buffer"
-import * as FloatText from "./FloatText.ts"
+import type { DescField, DescMessage, JsonValue, Message, Registry } from "@bufbuild/protobuf"
+import { isWrapperDesc } from "@bufbuild/protobuf/wkt"
+import * as JsonScalarWriter from "./JsonScalarWriter.ts"
+import * as JsonSpecialWriter from "./JsonSpecialWriter.ts"
 import * as JsonString from "./JsonString.ts"
 import * as StructText from "./StructText.ts"
-import * as TimeText from "./TimeText.ts"
 
 export interface Options {
   /** Of what holds nothing, which is written: scalars, enums, lists and maps (`implicit`), and unset messages as null besides (`all`), or nothing. */
@@ -39,7 +28,7 @@ export interface JsonWriter {
 }
 
 type Members = Readonly<Record<string, unknown>>
-type WriteValue = (value: unknown) => string
+type WriteValue = JsonScalarWriter.WriteValue
 /** Appends the field with its name, if it is to be written. */
 type WriteField = (message: Members, text: string) => string
 
@@ -57,7 +46,7 @@ export const make = (options: Options): JsonWriter => {
 
   const compile = (schema: DescMessage): ((message: Message) => string) => {
     const { typeName } = schema
-    const special = specialOf(schema, () => registryOf?.(schema), message)
+    const special = JsonSpecialWriter.of(schema, () => registryOf?.(schema), message)
     if (special !== undefined) {
       const write = (message: Message): string => {
         if (message.$typeName !== typeName) throw new TypeError(`expected a message ${typeName}`)
@@ -103,7 +92,7 @@ export const make = (options: Options): JsonWriter => {
     }
     if (field.presence === legacyRequired) {
       return (message, text) => {
-        if (message[name] === undefined || !Object.hasOwn(message, name)) throw wrong(`the required field ${field.name}`)
+        if (message[name] === undefined || !Object.hasOwn(message, name)) throw JsonScalarWriter.wrong(`the required field ${field.name}`)
         return append(text, message[name])
       }
     }
@@ -116,23 +105,23 @@ export const make = (options: Options): JsonWriter => {
       }
     }
     if (emitImplicit) return (message, text) => append(text, message[name])
-    return (message, text) => (isZero(field, message[name]) ? text : append(text, message[name]))
+    return (message, text) => (JsonScalarWriter.isZero(field, message[name]) ? text : append(text, message[name]))
   }
 
   const value = (field: DescField): WriteValue => {
     switch (field.fieldKind) {
       case "scalar":
-        return scalar(field.scalar)
+        return JsonScalarWriter.scalar(field.scalar)
       case "enum":
-        return enumeration(field.enum, enumNumbers)
+        return JsonScalarWriter.enumeration(field.enum, enumNumbers)
       case "message":
-        return isUnwrapped(field) ? scalar(field.message.fields[0]!.scalar!) : nested(field)
+        return isUnwrapped(field) ? JsonScalarWriter.scalar(field.message.fields[0]!.scalar!) : nested(field)
       case "list": {
         const item =
           field.listKind === "scalar"
-            ? scalar(field.scalar)
+            ? JsonScalarWriter.scalar(field.scalar)
             : field.listKind === "enum"
-              ? enumeration(field.enum, enumNumbers)
+              ? JsonScalarWriter.enumeration(field.enum, enumNumbers)
               : nested(field)
         return (items) => {
           const list = items as ReadonlyArray<unknown>
@@ -144,9 +133,9 @@ export const make = (options: Options): JsonWriter => {
       case "map": {
         const item =
           field.mapKind === "scalar"
-            ? scalar(field.scalar)
+            ? JsonScalarWriter.scalar(field.scalar)
             : field.mapKind === "enum"
-              ? enumeration(field.enum, enumNumbers)
+              ? JsonScalarWriter.enumeration(field.enum, enumNumbers)
               : nested(field)
         return (entries) => {
           const map = entries as Members
@@ -164,7 +153,7 @@ export const make = (options: Options): JsonWriter => {
     // resolved on first use, for messages that hold themselves
     let write: ((message: Message) => string) | undefined
     // what an Any may hold is a matter of the message around it
-    if (schema.typeName === "google.protobuf.Any") write = specialOf(schema, () => registryOf?.(field.parent), message)
+    if (schema.typeName === "google.protobuf.Any") write = JsonSpecialWriter.of(schema, () => registryOf?.(field.parent), message)
     return (value) => (write ??= message(schema))(value as Message)
   }
 
@@ -205,7 +194,7 @@ export const saysNull = (field: DescField): boolean =>
   field.message?.typeName !== "google.protobuf.Value"
 
 /** What an unset field is as a document: an ordinary message has no fields, all else is nothing. */
-const unset = (field: DescField): unknown => (field.fieldKind === "message" && !hasOwnForm(field.message) ? {} : null)
+const unset = (field: DescField): unknown => (field.fieldKind === "message" && !JsonSpecialWriter.hasOwnForm(field.message) ? {} : null)
 
 /** Wrappers in singular fields are held as their value. */
 const isUnwrapped = (field: DescField): boolean =>
@@ -214,143 +203,3 @@ const isUnwrapped = (field: DescField): boolean =>
 /** Structs in fields are held as the JSON that they stand for. */
 const isJson = (field: DescField): boolean =>
   field.message?.typeName === "google.protobuf.Struct" && field.parent.typeName !== "google.protobuf.Value"
-
-const special = new Set(
-  ["Any", "Timestamp", "Duration", "FieldMask", "Struct", "Value", "ListValue"].map((name) => `google.protobuf.${name}`)
-)
-
-/** Whether protobuf-JSON has a form of its own for a message. */
-const hasOwnForm = (schema: DescMessage): boolean => special.has(schema.typeName) || isWrapperDesc(schema)
-
-/** The writer of a message that has a form of its own. */
-const specialOf = (
-  schema: DescMessage,
-  registry: () => Registry | undefined,
-  writerOf: (schema: DescMessage) => (message: Message) => string
-): ((message: Message) => string) | undefined => {
-  if (isWrapperDesc(schema)) {
-    const write = scalar(schema.fields[0]!.scalar!)
-    return (message) => write((message as unknown as Members)["value"])
-  }
-  // here and below the name says what a message is
-  switch (schema.typeName) {
-    case "google.protobuf.Any":
-      return (message) => any(message as Any, registry(), writerOf)
-    case "google.protobuf.Timestamp":
-      return (message) => `"${TimeText.formatTimestamp(message)}"`
-    case "google.protobuf.Duration":
-      return (message) => `"${TimeText.formatSeconds(message)}"`
-    case "google.protobuf.FieldMask":
-      return (message) => toJsonString(schema, message)
-    case "google.protobuf.Struct":
-      return (message) => StructText.ofStruct(message as Struct)
-    case "google.protobuf.Value":
-      return (message) => StructText.ofValue(message as Value)
-    case "google.protobuf.ListValue":
-      return (message) => StructText.ofList(message as ListValue)
-    default:
-      return undefined
-  }
-}
-
-const any = (
-  { typeUrl, value }: Any,
-  registry: Registry | undefined,
-  writerOf: (schema: DescMessage) => (message: Message) => string
-): string => {
-  if (typeUrl === "") {
-    if (value.length > 0) throw wrong("the type of a google.protobuf.Any")
-    return "{}"
-  }
-  const schema = registry?.getMessage(typeUrl.slice(typeUrl.lastIndexOf("/") + 1))
-  if (schema === undefined) throw new TypeError(`"${typeUrl}" is not in the type registry`)
-  const text = writerOf(schema)(fromBinary(schema, value))
-  const head = `{"@type":${JsonString.quote(typeUrl)}`
-  // what is no object with its fields, and Empty, which has none
-  if (hasOwnForm(schema) || schema.typeName === "google.protobuf.Empty") return `${head},"value":${text}}`
-  return text === "{}" ? `${head}}` : `${head},${text.slice(1)}`
-}
-
-const isZero = (field: DescField, value: unknown): boolean => {
-  if (field.fieldKind === "enum") return value === field.enum.values[0]!.number
-  switch (field.scalar) {
-    case ScalarType.DOUBLE:
-    case ScalarType.FLOAT:
-      // -0 is not zero
-      return Object.is(value, 0)
-    case ScalarType.STRING:
-      return value === ""
-    case ScalarType.BOOL:
-      return value === false
-    case ScalarType.BYTES:
-      return value instanceof Uint8Array && value.length === 0
-    default:
-      // 64-bit integers are bigint, string or number
-      return value === 0 || value === 0n || value === "0"
-  }
-}
-
-const wrong = (expected: string): TypeError => new TypeError(`expected ${expected}`)
-
-const enumeration = (desc: DescEnum, numbers: boolean): WriteValue => {
-  const isNull = desc.typeName === "google.protobuf.NullValue"
-  const names = new Map(numbers ? [] : desc.values.map((value) => [value.number, JSON.stringify(value.jsonName)]))
-  return (value) => {
-    if (typeof value !== "number") throw wrong("the number of an enum value")
-    return isNull ? "null" : (names.get(value) ?? numeral(value))
-  }
-}
-
-const scalar = (type: ScalarType): WriteValue => {
-  switch (type) {
-    case ScalarType.STRING:
-      return (value) => {
-        if (typeof value !== "string") throw wrong("a string")
-        return JsonString.quote(value)
-      }
-    case ScalarType.BOOL:
-      return (value) => {
-        if (typeof value !== "boolean") throw wrong("a boolean")
-        return value ? "true" : "false"
-      }
-    case ScalarType.BYTES:
-      return (value) => {
-        if (!(value instanceof Uint8Array)) throw wrong("bytes")
-        return `"${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64")}"`
-      }
-    case ScalarType.DOUBLE:
-      return (value) => {
-        if (typeof value !== "number") throw wrong("a number")
-        return value - value === 0 ? (value === 0 && 1 / value < 0 ? "-0" : `${value}`) : `"${value}"`
-      }
-    case ScalarType.FLOAT:
-      return (value) => {
-        if (typeof value !== "number") throw wrong("a number")
-        const short = FloatText.shorten(value)
-        if (short - short === 0) return short === 0 && 1 / short < 0 ? "-0" : `${short}`
-        if (value - value === 0) throw wrong("a number of 32 bits")
-        return `"${value}"`
-      }
-    case ScalarType.INT32:
-    case ScalarType.SINT32:
-    case ScalarType.SFIXED32:
-      return (value) => {
-        // what differs from its 32 bits is no such integer, or no number at all; -0 is 0
-        if (((value as number) | 0) !== value) throw wrong("an integer of 32 bits")
-        return `${value}`
-      }
-    case ScalarType.UINT32:
-    case ScalarType.FIXED32:
-      return (value) => {
-        if ((value as number) >>> 0 !== value) throw wrong("an unsigned integer of 32 bits")
-        return `${value}`
-      }
-    default:
-      return (value) => {
-        if (typeof value !== "bigint" && typeof value !== "string" && !Number.isInteger(value)) throw wrong("an integer of 64 bits")
-        return typeof value === "string" ? JsonString.quote(value) : `"${value as bigint | number}"`
-      }
-  }
-}
-
-const numeral = (value: number): string => (Number.isFinite(value) ? `${value}` : "null")
