@@ -96,8 +96,8 @@ const serveTls = (
       onConnection({ duplex: socket, peer, tls: { protocol, identity: Tls.identityOf(socket) } })
     }
   )
-  // a handshake that fails concerns only its own connection, which Node has closed
-  server.on("tlsClientError", ignore)
+  // a handshake that fails or takes too long concerns only its own connection, which Node leaves open
+  server.on("tlsClientError", (_error, socket) => socket.destroy())
   source.onChange((material) => server.setSecureContext(material))
   return {
     accept: (socket) => {

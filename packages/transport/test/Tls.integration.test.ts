@@ -4,17 +4,20 @@ import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { execFile, execFileSync } from "node:child_process"
 import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Channels from "../src/Channels.ts"
 import * as Server from "../src/Server.ts"
 import type * as Tls from "../src/Tls.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
+import { turn } from "./Harness.ts"
 
 const openssl = (() => {
   try {
@@ -102,13 +105,14 @@ describe.skipIf(!openssl)("TLS (needs openssl)", () => {
     clientStream: () => Effect.succeed({}),
     bidi: () => Effect.never as never
   })
-  const serve = (options: Partial<Tls.ServerOptions> = {}, unix?: string) =>
+  const serve = (options: Partial<Tls.ServerOptions> = {}, unix?: string, maxConnections?: number) =>
     Layer.provide(
       Server.layer({
         services: [Echo],
         host: "127.0.0.1",
         port: 0,
         unix,
+        maxConnections,
         tls: { cert: file("live.pem"), key: file("live.key"), ca: file("ca.pem"), reload: "50 millis", ...options }
       }),
       Who
@@ -197,6 +201,43 @@ describe.skipIf(!openssl)("TLS (needs openssl)", () => {
         assert.match(yield* runProgram("curl", ["-s", "--unix-socket", socket, "http://x/livez"]), /^ok/)
       }).pipe(Effect.provide(serve({}, socket)))
     })
+  )
+
+  it.live("closes handshakes that do not come to their end, in time and when it stops", () =>
+    Effect.gen(function* () {
+      const stalled = (port: number) =>
+        Effect.callback<void>((resume) => {
+          const socket = net.connect({ port, host: "127.0.0.1" })
+          socket.on("error", () => {})
+          socket.resume()
+          socket.once("close", () => resume(Effect.void))
+        })
+      yield* Effect.gen(function* () {
+        const { address } = yield* Server.Server
+        yield* stalled(address.port)
+      }).pipe(Effect.provide(serve({ handshakeTimeout: "100 millis" })))
+      const late = yield* Effect.gen(function* () {
+        const { address } = yield* Server.Server
+        const late = yield* Effect.forkDetach(stalled(address.port), { startImmediately: true })
+        // behind it in the backlog, so it has been accepted too
+        assert.strictEqual((yield* call(`grpcs://localhost:${address.port}`, { ca: file("ca.pem") })).text, "grpc nobody ")
+        return late
+      }).pipe(Effect.provide(serve({ handshakeTimeout: "1 hour" })))
+      yield* Fiber.join(late)
+    })
+  )
+
+  it.live("counts handshakes as connections, and lets the next ones wait for them", () =>
+    Effect.gen(function* () {
+      const { address } = yield* Server.Server
+      const stalled = net.connect({ port: address.port, host: "127.0.0.1" })
+      yield* Effect.callback<void>((resume) => void stalled.once("connect", () => resume(Effect.void)))
+      const waiting = yield* Effect.forkChild(call(`grpcs://localhost:${address.port}`, { ca: file("ca.pem") }), { startImmediately: true })
+      yield* Effect.repeat(turn, { times: 50 })
+      assert.isUndefined(waiting.pollUnsafe())
+      stalled.destroy()
+      assert.strictEqual((yield* Fiber.join(waiting)).text, "grpc nobody ")
+    }).pipe(Effect.provide(serve({}, undefined, 1)))
   )
 
   const certificateOf = (port: number) =>
