@@ -217,7 +217,10 @@ export const make = Effect.fnUntraced(function* (
     target,
     nodes,
     (address) => new Node(address, owner),
-    (node) => node.retire(),
+    (node) => {
+      failing.delete(node.address)
+      node.retire()
+    },
     () => {
       publish()
       dispatch()

@@ -12,6 +12,7 @@ import type { DeadlineTimers } from "../DeadlineTimers.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import { type Address, type ConnectOptions, Network, text } from "../Network.ts"
 import * as Resolver from "../Resolver.ts"
+import * as Tls from "../Tls.ts"
 
 export interface Nodes {
   readonly target: string
@@ -29,8 +30,6 @@ export interface Node {
   readonly agent: NodeAgent
 }
 
-type Tls = ConnectOptions["tls"]
-
 /** How long an idle connection is kept, in milliseconds, unless its server says less. */
 const IDLE = 30_000
 const CONNECT = "20 seconds"
@@ -39,13 +38,14 @@ export const make = Effect.fnUntraced(function* (
   target: string,
   nodes: Resolver.Nodes,
   timers: DeadlineTimers,
-  tls?: Tls
+  tls?: ConnectOptions["tls"]
 ): Effect.fn.Return<Nodes, never, Scope.Scope> {
   const network = yield* Network
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const open = (address: Address): Node => {
     const name = text(address)
-    const connect = network.connect({ ...address, tls: tls && { ...tls, protocol: "http/1.1" } }).pipe(
+    const session = new Tls.ClientSession()
+    const connect = network.connect({ ...address, tls: tls && { ...tls, session, protocol: "http/1.1" } }).pipe(
       Effect.timeoutOrElse({
         duration: CONNECT,
         orElse: () => Effect.fail(GrpcError.unavailable(`connecting to ${name} took more than ${CONNECT}`))
