@@ -10,20 +10,21 @@ import * as Encoder from "./protobuf/Encoder.ts"
 import { Writer } from "./protobuf/Writer.ts"
 
 export interface MessageCodec {
-  /** Undefined when the bytes are not such a message. The message may refer to `bytes` only as long as it has no field of type bytes. */
-  readonly decode: (bytes: Uint8Array) => Message | undefined
+  /** Undefined when the bytes are not such a message. The message refers to them only when they are `owned`: nobody writes to them any more. */
+  readonly decode: (bytes: Uint8Array, owned?: boolean) => Message | undefined
   /** Throws what protobuf-es throws when `reply` is not what its type says; callers report it as a defect of the handler. */
   readonly encode: (reply: Reply) => Uint8Array
   /** Appends the same behind a prefix of gRPC, uncompressed. What it throws leaves the writer as it was. */
   readonly appendFramed: (writer: Writer, reply: Reply) => void
 }
 
-/** Encoding is synchronous, so all codecs share one writer; one that has grown large is not kept. */
+/** Encoding is synchronous, so all codecs share one writer. */
 let idle: Writer | undefined
-const MAX_KEPT = 1_048_576
+/** Encoded messages from this size on, in bytes, leave in the writer's own memory, and the writer is not used again: to copy them costs more than a new one. */
+export const LARGE = 65_536
 
 /**
- * An empty writer, to be returned with `giveBack` before anything waits. Whoever comes in between, as when a wire in memory hands its bytes over at
+ * An empty writer, to be returned with `giveBack` before anything waits, unless what it holds is `LARGE` and is passed on without a copy. Whoever comes in between, as when a wire in memory hands its bytes over at
  * once, gets another one.
  */
 export const borrow = (): Writer => {
@@ -34,18 +35,22 @@ export const borrow = (): Writer => {
 }
 
 export const giveBack = (writer: Writer): void => {
-  if (writer.buffer.length <= MAX_KEPT) idle = writer
+  if (writer.buffer.length < LARGE * 2) idle = writer
 }
 
 /** One message behind its prefix, in memory of its own. */
 export const encodeFramed = (codec: MessageCodec, reply: Reply): Uint8Array => {
   const writer = borrow()
-  try {
-    codec.appendFramed(writer, reply)
-    return Buffer.from(writer.view(0))
-  } finally {
-    giveBack(writer)
-  }
+  codec.appendFramed(writer, reply)
+  return taken(writer)
+}
+
+/** What a writer holds, in memory of its own; the writer is given back or gone. */
+const taken = (writer: Writer): Uint8Array => {
+  if (writer.position >= LARGE) return writer.view(0)
+  const bytes = Buffer.from(writer.view(0))
+  giveBack(writer)
+  return bytes
 }
 
 const appendFramed = (writer: Writer, bytes: Uint8Array): void => {
@@ -62,11 +67,11 @@ export const proto = (schema: DescMessage): MessageCodec => {
   const copies = hasBytes(schema, new Set())
   const slow = (reply: Reply) => toBinary(schema, complete(schema, reply))
   return {
-    decode: (bytes) => {
+    decode: (bytes, owned = false) => {
       try {
-        if (decoder !== undefined) return decoder(bytes)
+        if (decoder !== undefined) return decoder(bytes, owned)
         // protobuf-es keeps views for fields of type bytes, and the wire reuses its buffer
-        return fromBinary(schema, copies ? bytes.slice() : bytes)
+        return fromBinary(schema, copies && !owned ? bytes.slice() : bytes)
       } catch {
         return undefined
       }
@@ -74,9 +79,9 @@ export const proto = (schema: DescMessage): MessageCodec => {
     encode: (reply) => {
       if (encoder === undefined) return slow(reply)
       const writer = borrow()
-      const bytes = write(encoder, writer, reply) ? Buffer.from(writer.view(0)) : slow(reply)
+      if (write(encoder, writer, reply)) return taken(writer)
       giveBack(writer)
-      return bytes
+      return slow(reply)
     },
     appendFramed: (writer, reply) => {
       const start = writer.position

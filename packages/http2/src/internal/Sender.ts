@@ -347,5 +347,8 @@ export class Sender {
 
 const empty = new Uint8Array(0)
 
-/** A `Buffer` has a `slice` of its own, which does not copy. */
-const copyOf = (chunk: Uint8Array): Uint8Array => Uint8Array.prototype.slice.call(chunk)
+const copyOf = (chunk: Uint8Array): Uint8Array => {
+  const copy = Buffer.allocUnsafe(chunk.length)
+  copy.set(chunk)
+  return copy
+}

@@ -80,8 +80,8 @@ class Exchange implements ClientExchange {
   private read(part: Uint8Array): boolean {
     if (this.ended) return false
     let undecodable = false
-    const error = this.reader!.push(part, (bytes, compressed) => {
-      const message = this.receiver.output.decode(bytes)
+    const error = this.reader!.push(part, (bytes, compressed, owned) => {
+      const message = this.receiver.output.decode(bytes, owned)
       if (compressed && message !== undefined) MessageCompression.received(message)
       if (message === undefined) undecodable = true
       else if (!undecodable) this.receiver.onMessage(message, bytes.length)

@@ -8,8 +8,11 @@ import type { KratosError } from "@effect-kratos/core/error/KratosError"
 
 export const PREFIX = 5
 
-/** Takes a message, decompressed, and whether it came compressed. */
-export type Emit = (message: Uint8Array, compressed: boolean) => void
+/**
+ * Takes a message, decompressed, and whether it came compressed. One that is `owned` lies in memory of its own, which a message made of it may keep; another is
+ * valid only during the call.
+ */
+export type Emit = (message: Uint8Array, compressed: boolean, owned: boolean) => void
 
 /** Prepends the prefix to an encoded message, compressing it when asked. */
 export const frame = (message: Uint8Array, encoding: Compression.Encoding | undefined): Uint8Array => {
@@ -47,7 +50,7 @@ export class Reader {
     return this.filled === 0
   }
 
-  /** Takes a payload and calls `emit` with each message that it completes. A view that `emit` gets is valid only during the call. */
+  /** Takes a payload and calls `emit` with each message that it completes. */
   push(data: Uint8Array, emit: Emit): KratosError | undefined {
     let offset = 0
     while (offset < data.length) {
@@ -56,7 +59,7 @@ export class Reader {
         if (length > this.maxBytes) return GrpcError.tooLarge(length, this.maxBytes)
         const end = offset + PREFIX + length
         if (end <= data.length) {
-          const error = this.emit(data[offset]!, data.subarray(offset + PREFIX, end), emit)
+          const error = this.emit(data[offset]!, data.subarray(offset + PREFIX, end), false, emit)
           if (error !== undefined) return error
           offset = end
           continue
@@ -88,28 +91,29 @@ export class Reader {
     const flags = this.partial[0]!
     this.partial = undefined
     this.filled = 0
-    return this.emit(flags, message, emit) ?? offset
+    return this.emit(flags, message, true, emit) ?? offset
   }
 
-  // A peer may announce a message that it never sends: memory follows what has come, doubling.
+  // A peer may announce a message that it never sends: memory follows what has come, fourfold.
   private grow(total: number, coming: number): void {
     const needed = this.filled + coming
     if (this.partial!.length >= Math.min(total, needed)) return
-    const grown = new Uint8Array(Math.min(total, Math.max(needed, this.partial!.length * 2)))
+    // not cleared: what has not come is not shown
+    const grown = new Uint8Array(Buffer.allocUnsafeSlow(Math.min(total, Math.max(needed, this.partial!.length * 4))).buffer)
     grown.set(this.partial!.subarray(0, this.filled))
     this.partial = grown
   }
 
-  private emit(flags: number, payload: Uint8Array, emit: Emit): KratosError | undefined {
+  private emit(flags: number, payload: Uint8Array, owned: boolean, emit: Emit): KratosError | undefined {
     if (flags === 0) {
-      emit(payload, false)
+      emit(payload, false, owned)
       return undefined
     }
     if (flags !== 1) return GrpcError.malformed(`message flags ${flags} are not defined`)
     if (this.encoding === undefined) return GrpcError.malformed("a message is compressed but grpc-encoding is identity")
     const message = Compression.decompress(this.encoding, payload, this.maxBytes)
     if (message instanceof Uint8Array) {
-      emit(message, true)
+      emit(message, true, true)
       return undefined
     }
     return message

@@ -210,7 +210,7 @@ class Exchange implements StreamListener {
 
   private onUnaryData(data: Uint8Array, endStream: boolean): void {
     if (this.started) return
-    const error = this.isWhole(data, endStream) ? this.decode(data.subarray(GrpcMessage.PREFIX)) : this.read(data)
+    const error = this.isWhole(data, endStream) ? this.decode(data.subarray(GrpcMessage.PREFIX), false) : this.read(data)
     if (data.length > 0 && !endStream) this.stream.consumed(data.length)
     if (error !== undefined) this.start(error)
     else if (endStream) this.start(this.missing())
@@ -232,16 +232,16 @@ class Exchange implements StreamListener {
     this.reader ??= new GrpcMessage.Reader(this.plan.server.maxMessageBytes, this.plan.encoding)
     let failed: KratosError.KratosError | undefined
     return (
-      this.reader.push(data, (bytes, compressed) => {
-        failed ??= this.decode(bytes)
+      this.reader.push(data, (bytes, compressed, owned) => {
+        failed ??= this.decode(bytes, owned)
         if (compressed && this.message !== undefined) MessageCompression.received(this.message)
       }) ?? failed
     )
   }
 
-  private decode(bytes: Uint8Array): KratosError.KratosError | undefined {
+  private decode(bytes: Uint8Array, owned: boolean): KratosError.KratosError | undefined {
     if (this.message !== undefined) return GrpcError.cardinality(`${this.operation.method.operation} takes one message, got more`)
-    const message = this.plan.input.decode(bytes)
+    const message = this.plan.input.decode(bytes, owned)
     if (message === undefined) return GrpcError.undecodable(this.operation.desc.input.typeName)
     this.message = message
     return undefined
@@ -278,8 +278,8 @@ class Exchange implements StreamListener {
   private readRequests(part: Uint8Array, requests: MessageQueue<Message, KratosError.KratosError>): boolean {
     let failed: KratosError.KratosError | undefined
     const error =
-      this.reader!.push(part, (bytes, compressed) => {
-        const message = failed === undefined ? this.plan.input.decode(bytes) : undefined
+      this.reader!.push(part, (bytes, compressed, owned) => {
+        const message = failed === undefined ? this.plan.input.decode(bytes, owned) : undefined
         if (compressed && message !== undefined) MessageCompression.received(message)
         if (message === undefined) failed ??= GrpcError.undecodable(this.operation.desc.input.typeName)
         else requests.push(message, bytes.length)
@@ -313,7 +313,7 @@ class Exchange implements StreamListener {
   /** Writes until the stream is full or all is written, many short messages to a frame; returns how many replies it has taken. */
   private send(replies: ReadonlyArray<Reply>, from: number): number {
     const { stream } = this
-    const writer = MessageCodec.borrow()
+    let writer = MessageCodec.borrow()
     let next = from
     try {
       while (next < replies.length) {
@@ -328,8 +328,10 @@ class Exchange implements StreamListener {
         } while (writer.position < FRAME && next < replies.length)
         // a message that would be cut begins the next frame
         const end = writer.position <= FRAME || whole === 0 ? writer.position : whole
-        if (!stream.data(writer.view(0, end), false, true)) this.full = true
-        writer.drop(end)
+        const isLarge = end >= MessageCodec.LARGE // and alone: the next one has not been encoded
+        if (!stream.data(writer.view(0, end), false, !isLarge)) this.full = true
+        if (isLarge) writer = MessageCodec.borrow()
+        else writer.drop(end)
       }
     } finally {
       // also when a reply cannot be encoded: those before it were promised
@@ -402,8 +404,9 @@ class Exchange implements StreamListener {
       this.plan.server.report(`${this.operation.method.operation}: the reply cannot be encoded`, cause)
       return this.fail(KratosError.internalServer("", "internal error"))
     }
-    this.stream.respond(head, writer.view(0), last, true)
-    MessageCodec.giveBack(writer)
+    const isLarge = writer.position >= MessageCodec.LARGE
+    this.stream.respond(head, writer.view(0), last, !isLarge)
+    if (!isLarge) MessageCodec.giveBack(writer)
   }
 
   private fail(error: KratosError.KratosError): void {

@@ -6,7 +6,8 @@ import { create, type DescField, type DescMessage, type Message } from "@bufbuil
 import { Reader } from "./Reader.ts"
 import * as Shape from "./Shape.ts"
 
-export type Decoder = (bytes: Uint8Array) => Message
+/** Fields of type bytes are copies, unless the bytes are `owned` by the message. */
+export type Decoder = (bytes: Uint8Array, owned?: boolean) => Message
 
 /** Deepest nesting of messages and groups, as in protobuf-es and most others. */
 const MAX_DEPTH = 100
@@ -20,7 +21,7 @@ export const compile = (desc: DescMessage): Decoder | undefined => {
   const source = types.map((type, index) => messageSource(type, index, types)).join("\n")
   try {
     const read = new Function("unknown", "setOwn", `"use strict"\n${source}\nreturn decode0`)(unknown, setOwn) as Read // what the text above defines
-    return (bytes) => read(undefined, new Reader(bytes), bytes.length, MAX_DEPTH)
+    return (bytes, owned = false) => read(undefined, new Reader(bytes, owned), bytes.length, MAX_DEPTH)
   } catch {
     return undefined
   }

@@ -17,6 +17,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 export class Reader {
   readonly buffer: Uint8Array
+  private readonly owned: boolean
   position = 0
   /** Made when a field of fixed size needs it. */
   private lazyView: DataView | undefined = undefined
@@ -25,8 +26,10 @@ export class Reader {
   /** All bytes as Latin-1, made when a text is cut out of it. */
   private text: string | undefined = undefined
 
-  constructor(buffer: Uint8Array) {
+  /** `owned`: the message may keep views of the buffer. */
+  constructor(buffer: Uint8Array, owned = false) {
     this.buffer = buffer
+    this.owned = owned
   }
 
   private get view(): DataView {
@@ -135,12 +138,14 @@ export class Reader {
   double(): number {
     return this.view.getFloat64(this.take(8), true)
   }
-  /** A copy: what was read from may be reused. */
+  /** A copy where what was read from may be reused, and where a view would keep much more memory than it shows. */
   bytes(): Uint8Array {
     const end = this.end()
-    const bytes = this.buffer.slice(this.position, end)
+    const start = this.position
     this.position = end
-    return bytes
+    const { buffer } = this
+    if (!this.owned || (end - start) * 2 < buffer.length) return Uint8Array.prototype.slice.call(buffer, start, end)
+    return new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start)
   }
   string(): string {
     const end = this.end()
