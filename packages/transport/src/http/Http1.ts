@@ -7,7 +7,7 @@ import { ByteBuffer } from "../ByteBuffer.ts"
 import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
 import type { Life } from "./Http1Fast.ts"
-import { type BodyReader, EMPTY, type Handler, type HttpExchange } from "./HttpExchange.ts"
+import { type BodyReader, EMPTY, type Handler, type HttpExchange, withLength } from "./HttpExchange.ts"
 
 export interface Options {
   /** Largest header section, in bytes. */
@@ -245,7 +245,7 @@ class Http1Exchange implements NodeExchange {
   respond(status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array): void {
     if (this.responded || this.nodeResponse.destroyed) return
     this.responded = true
-    this.writeHead(status, fields)
+    this.writeHead(status, withLength(status, fields, body))
     if (body.length === 0 || this.method === "HEAD") this.nodeResponse.end()
     // Node joins a string to the head and writes once; bytes go out as a second buffer
     else if (body.length <= 16_384)

@@ -9,7 +9,7 @@ import type { Duplex } from "node:stream"
 import type { DeadlineTimers, Timer } from "../DeadlineTimers.ts"
 import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
-import { type BodyReader, EMPTY, type Handler, type HttpExchange } from "./HttpExchange.ts"
+import { type BodyReader, EMPTY, type Handler, hasLength, type HttpExchange } from "./HttpExchange.ts"
 import * as Http1Head from "./Http1Head.ts"
 
 export interface Options {
@@ -333,12 +333,6 @@ class Exchange implements HttpExchange {
   addFields(fields: ReadonlyArray<readonly [string, string]>): void {
     this.added = this.added.length === 0 ? fields : [...this.added, ...fields]
   }
-}
-
-const hasLength = (status: number, fields: ReadonlyArray<readonly [string, string]>): boolean => {
-  if (status === 204 || status === 304) return true
-  for (let i = 0; i < fields.length; i++) if (fields[i]![0] === "content-length") return true
-  return false
 }
 
 /** Status line and fields; those of a successful reply are mostly the same object as before. */

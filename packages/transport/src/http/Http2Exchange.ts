@@ -7,7 +7,7 @@ import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/St
 import { ByteBuffer } from "../ByteBuffer.ts"
 import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
-import { type BodyReader, EMPTY, type HttpExchange } from "./HttpExchange.ts"
+import { type BodyReader, EMPTY, type HttpExchange, withLength } from "./HttpExchange.ts"
 
 export class Http2Exchange implements HttpExchange, StreamListener {
   readonly version = 2
@@ -59,7 +59,7 @@ export class Http2Exchange implements HttpExchange, StreamListener {
   respond(status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array): void {
     if (this.stream.closed) return
     this.aborted = undefined
-    const head = this.head(status, fields)
+    const head = this.head(status, withLength(status, fields, body))
     if (body.length === 0 || this.method === "HEAD") this.stream.headers(head, true)
     else this.stream.respond(head, body, undefined)
   }

@@ -22,7 +22,7 @@ export interface HttpExchange {
   readonly header: (name: string) => string | undefined
   /** Reads the body: empty when there is none, an error of 413 when it is longer than `maxBytes`. Called once; `done` at most once, never after an abort. */
   readonly readBody: (maxBytes: number, done: (body: Uint8Array | KratosError) => void) => void
-  /** Sends the reply, head and body in one write. For HEAD only the head goes out. Without effect when the client is gone. */
+  /** Sends the reply, head and body in one write, and the body's length if `fields` has none. For HEAD only the head goes out. Without effect when the client is gone. */
   readonly respond: (status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array) => void
   /** Asks to be told when the client goes away before the reply is sent. */
   readonly whenAborted: (listener: () => void) => void
@@ -56,5 +56,20 @@ export interface BodyReader {
 
 /** What takes an exchange. */
 export type Handler = (exchange: HttpExchange) => void
+
+/** Whether a reply says how long its body is, or has a status under which there is none. */
+export const hasLength = (status: number, fields: ReadonlyArray<readonly [string, string]>): boolean => {
+  if (status === 204 || status === 304) return true
+  for (let i = 0; i < fields.length; i++) if (fields[i]![0] === "content-length") return true
+  return false
+}
+
+/** The fields of a reply that has a body, its length among them. */
+export const withLength = (
+  status: number,
+  fields: ReadonlyArray<readonly [string, string]>,
+  body: Uint8Array
+): ReadonlyArray<readonly [string, string]> =>
+  body.length === 0 || hasLength(status, fields) ? fields : [...fields, ["content-length", String(body.length)]]
 
 export const EMPTY: Uint8Array = new Uint8Array(0)
