@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import { fileURLToPath } from "node:url"
 import * as Program from "../Program.ts"
 import * as Foreign from "../testing/Foreign.ts"
+import * as Misbehaviour from "../testing/Misbehaviour.ts"
 import * as TestServiceCases from "../testing/TestServiceCases.ts"
 import * as Suite from "./Suite.ts"
 
@@ -98,6 +99,13 @@ export const suite: Suite.Suite = {
       () => undefined,
       (certificates) => ourClient(ourServer(certificates), certificates)
     ),
-    ...Foreign.all.flatMap(between)
+    ...Foreign.all.flatMap(between),
+    {
+      name: "our client, servers that misbehave",
+      missing: Misbehaviour.missing,
+      run: Stream.mapEffect(Stream.fromIterable(Misbehaviour.cases), ([name, run]) =>
+        Suite.attempt(name, Effect.scoped(Effect.provide(run, Channels.layerDirect)))
+      )
+    }
   ]
 }
