@@ -20,6 +20,7 @@ const suite = (title: string, server: Peers.Peer, client: Peers.Peer) =>
     for (const name of cases) {
       it(name, (context) => {
         const result = results.get(name)
+        if (server.name === "grpc-js" && name === "gzip-reply") context.skip("the server of grpc-js never compresses")
         if (result?.outcome === "skip") context.skip(result.why)
         assert.deepStrictEqual(result, { outcome: "ok", why: "" })
       })

@@ -4,5 +4,6 @@ import type { Suite } from "./Suite.ts"
 export const suites: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>> = {
   "connect-server": () => import("./connect-server.ts"),
   h2spec: () => import("./h2spec.ts"),
-  grpc: () => import("./grpc.ts")
+  grpc: () => import("./grpc.ts"),
+  proxies: () => import("./proxies.ts")
 }
