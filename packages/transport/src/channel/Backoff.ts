@@ -12,9 +12,12 @@ export interface Options {
   readonly max?: Duration.Input | undefined
 }
 
+/** Whatever the options say, in milliseconds: a loop of attempts is no back-off. */
+const LEAST = 10
+
 /** Milliseconds after the `failures`-th failure in a row, from 1; `random` is in [0, 1). */
 export const delay = (options: Options, failures: number, random: number): number => {
   const { factor = 1.6, initial = "1 second", jitter = 0.2, max = "2 minutes" } = options
   const base = Math.min(Duration.toMillis(max), Duration.toMillis(initial) * factor ** (failures - 1))
-  return base * (1 + jitter * (2 * random - 1))
+  return Math.max(LEAST, base * (1 + jitter * (2 * random - 1)))
 }

@@ -23,6 +23,7 @@ import { CountingServer } from "./CountingServer.ts"
 import * as Link from "./Link.ts"
 import { watched } from "./Rig.ts"
 
+/** More seeds: `CHAOS_SEEDS=300`. */
 const CALLS = Number(process.env["CHAOS_CALLS"] ?? 2000)
 const SEEDS = Number(process.env["CHAOS_SEEDS"] ?? 1)
 const AT_ONCE = 40

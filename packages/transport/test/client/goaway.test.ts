@@ -11,6 +11,7 @@ import { CountingServer } from "./CountingServer.ts"
 import * as Link from "./Link.ts"
 import { answer, states, watched } from "./Rig.ts"
 
+/** More of both: `GOAWAY_CALLS=2000 GOAWAY_SEEDS=100`. */
 const CALLS = Number(process.env["GOAWAY_CALLS"] ?? 400)
 const SEEDS = Number(process.env["GOAWAY_SEEDS"] ?? 8)
 

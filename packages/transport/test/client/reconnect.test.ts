@@ -41,6 +41,7 @@ describe("back-off", () => {
     const middle = [1, 2, 3, 4, 11, 12, 100].map((failures) => Math.round(Backoff.delay({}, failures, 0.5)))
     assert.deepStrictEqual(middle, [1000, 1600, 2560, 4096, 109_951, 120_000, 120_000])
     assert.deepStrictEqual([Backoff.delay({}, 1, 0), Backoff.delay({}, 1, 1)], [800, 1200])
+    assert.strictEqual(Backoff.delay({ initial: 0 }, 5, 0.5), 10)
     assert.strictEqual(Backoff.delay({ initial: "1 minute", factor: 3, max: "2 minutes", jitter: 0 }, 2, 0.9), 120_000)
   })
 
