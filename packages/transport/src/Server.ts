@@ -47,7 +47,6 @@ import type { Origin } from "./Origin.ts"
 import * as Reflection from "./reflection/Reflection.ts"
 import * as RestServer from "./rest/Server.ts"
 import type { RestRuleError } from "./rest/RestRuleError.ts"
-import * as Routes from "./Routes.ts"
 import type * as Service from "./Service.ts"
 
 export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = never, RoutesE = never, RoutesR = never>
@@ -188,7 +187,11 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
       add({ key: descriptor.typeName, descriptor, errors: [] }, implementation, { ...compile, aspects: Aspect.identity })
     }
   }
-  const routes = options.routes === undefined ? undefined : yield* Routes.make(options.routes, { maxBodyBytes, report })
+  // Loaded only for those who have routes: Effect's router is as much code as the rest of a small server.
+  const routes =
+    options.routes === undefined
+      ? undefined
+      : yield* (yield* Effect.promise(() => import("./Routes.ts"))).make(options.routes, { maxBodyBytes, report })
   const probes = health ? yield* Health.probes : undefined
   const openapi = options.openapi === false ? undefined : yield* OpenApi.make(options.services, options.openapi ?? {}, report)
   const mcp =
