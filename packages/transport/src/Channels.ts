@@ -115,20 +115,24 @@ const make = Effect.fnUntraced(function* (resolve: Resolve) {
       })
   }
   const get = shared(GRPC, (target, nodes, tls) => Channel.make(target, nodes, timers, tls))
-  // Loaded only by programs that call over REST.
-  const rest = Effect.promise(() => import("./rest/Clients.ts"))
-  const restNodes = yield* Effect.cached(
-    Effect.map(rest, ({ makeNodes }) => shared(HTTP, (target, nodes, tls) => makeNodes(target, nodes, timers, tls)))
+  // Loaded only by programs that call over HTTP/1.1.
+  const nodes = yield* Effect.cached(
+    Effect.map(
+      Effect.promise(() => import("./rest/Nodes.ts")),
+      (Nodes) => shared(HTTP, (target, nodes, tls) => Nodes.make(target, nodes, timers, tls))
+    )
   )
+  const rest = Effect.promise(() => import("./rest/Clients.ts"))
+  const http1 = Effect.promise(() => import("./http/Http1Clients.ts"))
   return Channels.of({
     get,
     connectivity: (target, tls) => Stream.unwrap(Effect.map(get(target, tls), ({ connectivity }) => SubscriptionRef.changes(connectivity))),
     nodes: (target) => resolve(Target.parse(target), "http"),
     client: (descriptor, errors, target, options) =>
-      options?.protocol === "rest"
+      options?.protocol === "rest" || options?.http === "1.1"
         ? Effect.gen(function* () {
-            const { make } = yield* rest
-            return yield* make(yield* (yield* restNodes)(target, options.tls), descriptor, errors, options)
+            const { make } = options.protocol === "rest" ? yield* rest : yield* http1
+            return yield* make(yield* (yield* nodes)(target, options.tls), descriptor, errors, options)
           })
         : Effect.flatMap(get(target, options?.tls), (channel) => Client.make(channel, descriptor, errors, options))
   })

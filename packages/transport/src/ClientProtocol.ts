@@ -1,12 +1,24 @@
 /** What the wires of a client have to say; how calls find connections, wait, expire and are cancelled is the same for all of them. */
-import type { Message } from "@bufbuild/protobuf"
+import type { DescMethod, Message } from "@bufbuild/protobuf"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
-import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
-import type { MessageCodec } from "./MessageCodec.ts"
+import type { StreamListener } from "@effect-kratos/http2/Stream"
+import type { Encoding } from "./grpc/Compression.ts"
+import type { Format, MessageCodec } from "./MessageCodec.ts"
 import type { ReadAhead } from "./ReadAhead.ts"
 
-type Field = readonly [name: string, value: string]
+export type Field = readonly [name: string, value: string]
+
+/** What a protocol is made from, for one method. */
+export interface MethodOptions {
+  readonly desc: DescMethod
+  readonly input: MessageCodec
+  readonly format: Format
+  /** Of request messages. */
+  readonly compression: Encoding | undefined
+  /** Calls by GET where the protocol has that and the method no side effects. */
+  readonly useGet: boolean
+}
 
 /** One method over one protocol. */
 export interface ClientProtocol {
@@ -18,22 +30,50 @@ export interface ClientProtocol {
   readonly timeout: (milliseconds: number) => Field
   /** A request message as a part of the body. May throw when the message is not what its type says. */
   readonly encode: (message: object) => Uint8Array
+  /** For methods that are called by GET. */
+  readonly get?: GetForm | undefined
   /** Reads one reply. */
   readonly exchange: (receiver: Receiver) => ClientExchange
 }
 
+/** A request without a body, whose message is in its query. */
+export interface GetForm {
+  /** In place of the protocol's head. */
+  readonly head: ReadonlyArray<Field>
+  /** `?…` for an encoded message; undefined for one that is too long for an address and is posted. */
+  readonly query: (message: Uint8Array) => string | undefined
+}
+
+/** The request and the reply as they go over a version of HTTP: what a call needs of a stream of HTTP/2. */
+export interface ClientStream {
+  readonly closed: boolean
+  /** Sends a part, by reference. False when the wire is slow: the part is kept all the same, and `onDrain` says when to go on. */
+  readonly data: (chunk: Uint8Array, endStream: boolean) => boolean
+  /** So many bytes of the reply have been taken: as many more may come. */
+  readonly consumed: (bytes: number) => void
+  /** Breaks it off. */
+  readonly reset: (code: number) => void
+}
+
 /** The reply of a stream on its way. */
 export interface ClientExchange extends StreamListener {
+  readonly onHeaders: NonNullable<StreamListener["onHeaders"]>
+  readonly onDrain: NonNullable<StreamListener["onDrain"]>
+  readonly receiver: Receiver
   /** Set once the stream is open. */
-  stream: H2Stream | undefined
+  stream: ClientStream | undefined
   /** Gives the call up: the server's handler is interrupted. */
   readonly cancel: () => void
+  /** Ends the call with what kept it from its reply, where HTTP/2 has no code for it. */
+  readonly fail: (error: KratosError) => void
 }
 
 /** What hears of a reply. Exactly one of `onEnd` and `onUnprocessed` is called, once. */
 export interface Receiver {
   readonly output: MessageCodec
   readonly maxMessageBytes: number
+  /** Another node has the call than the one that was picked. */
+  readonly onPeer: (address: string) => void
   readonly onHeader: (metadata: MutableMetadata) => void
   /** `bytes`: the size of the message, after decompression. */
   readonly onMessage: (message: Message, bytes: number) => void

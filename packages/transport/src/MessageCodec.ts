@@ -9,6 +9,9 @@ import * as Decoder from "./protobuf/Decoder.ts"
 import * as Encoder from "./protobuf/Encoder.ts"
 import { Writer } from "./protobuf/Writer.ts"
 
+/** In what form messages travel. */
+export type Format = "proto" | "json"
+
 export interface MessageCodec {
   /** Undefined when the bytes are not such a message. The message refers to them only when they are `owned`: nobody writes to them any more. */
   readonly decode: (bytes: Uint8Array, owned?: boolean) => Message | undefined

@@ -6,7 +6,14 @@ export interface NamedClient {
   readonly options: Client.Options
 }
 
+const client = (name: string, options: Client.Options): NamedClient => ({ name, options })
+
 export const clients: ReadonlyArray<NamedClient> = [
-  { name: "gRPC", options: { protocol: "grpc" } },
-  { name: "Connect", options: { protocol: "connect" } }
+  client("gRPC", {}),
+  client("gRPC in JSON", { codec: "json" }),
+  client("gRPC-Web", { protocol: "grpc-web" }),
+  client("gRPC-Web in JSON, HTTP/1.1, compressed", { protocol: "grpc-web", codec: "json", http: "1.1", compression: "gzip" }),
+  client("Connect", { protocol: "connect" }),
+  client("Connect in JSON, compressed", { protocol: "connect", codec: "json", compression: "gzip" }),
+  client("Connect, HTTP/1.1", { protocol: "connect", http: "1.1" })
 ]

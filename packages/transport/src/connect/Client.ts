@@ -1,34 +1,40 @@
-/** Connect over HTTP/2, the client's side: unary calls with bare messages, streams with envelopes. Messages are in protobuf's binary form. */
-import type { DescMethod } from "@bufbuild/protobuf"
+/**
+ * Connect, the client's side: unary calls with bare messages, by POST or, where a method has no side effects and it is asked for, by GET; streams with
+ * envelopes.
+ */
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
-import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
 import type { Headers } from "@effect-kratos/http2/Headers"
-import type { Stream as H2Stream } from "@effect-kratos/http2/Stream"
 import { ByteBuffer } from "../ByteBuffer.ts"
-import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
-import { aborted } from "../grpc/Client.ts"
+import type { ClientProtocol, MethodOptions, Receiver } from "../ClientProtocol.ts"
+import { ClientReply } from "../ClientReply.ts"
 import * as Compression from "../grpc/Compression.ts"
 import * as GrpcMessage from "../grpc/Message.ts"
 import * as MessageCodec from "../MessageCodec.ts"
 import type { ReadAhead } from "../ReadAhead.ts"
 import * as EndStream from "./EndStream.ts"
 import { EnvelopeReader } from "./EnvelopeReader.ts"
+import * as GetForm from "./GetForm.ts"
 import * as ReplyError from "./ReplyError.ts"
 import * as ReplyFields from "./ReplyFields.ts"
 import * as Timeout from "./Timeout.ts"
 
-/** Connect for messages of one method. */
-export const protocol = (desc: DescMethod, input: MessageCodec.MessageCodec, compressed: boolean): ClientProtocol => {
+/** Connect for messages of one method. Its only compression is gzip. */
+export const protocol = ({ compression, desc, format, input, useGet }: MethodOptions): ClientProtocol => {
   const unary = desc.methodKind === "unary"
   const prefix = unary ? "" : "connect-"
+  const compressed = compression !== undefined
+  const contentType = unary ? `application/${format}` : `application/connect+${format}`
+  const common = [
+    ["user-agent", "connect-effect-kratos"],
+    [`${prefix}accept-encoding`, "gzip"]
+  ] as const
   return {
     name: "connect",
     head: [
-      ["content-type", unary ? "application/proto" : "application/connect+proto"],
+      ["content-type", contentType],
       ["connect-protocol-version", "1"],
-      ["user-agent", "connect-effect-kratos"],
-      [`${prefix}accept-encoding`, "gzip"],
+      ...common,
       ...(compressed ? [[`${prefix}content-encoding`, "gzip"] as const] : [])
     ],
     timeout: (milliseconds) => [Timeout.HEADER, Timeout.format(milliseconds)],
@@ -39,40 +45,13 @@ export const protocol = (desc: DescMethod, input: MessageCodec.MessageCodec, com
       : compressed
         ? (message) => GrpcMessage.frame(input.encode(message), "gzip")
         : (message) => MessageCodec.encodeFramed(input, message),
-    exchange: (receiver) => (unary ? new UnaryExchange(receiver) : new StreamExchange(receiver))
+    get: useGet && GetForm.isSafe(desc) ? { head: common, query: (message) => GetForm.query(message, format, compressed) } : undefined,
+    exchange: (receiver) => (unary ? new UnaryExchange(receiver, contentType) : new StreamExchange(receiver, contentType))
   }
 }
 
-abstract class Exchange implements ClientExchange {
-  stream: H2Stream | undefined = undefined
-  protected readonly receiver: Receiver
+abstract class Exchange extends ClientReply {
   protected compressed = false
-  protected ended = false
-
-  constructor(receiver: Receiver) {
-    this.receiver = receiver
-  }
-
-  abstract onHeaders(headers: Headers, endStream: boolean): void
-  abstract onData(data: Uint8Array, endStream: boolean): void
-  /** The protocol has no trailers in HTTP; the end is what counts. */
-  abstract onTrailers(): void
-
-  onAbort(code: number, processed: boolean): void {
-    if (this.ended) return
-    this.ended = true
-    if (processed) this.receiver.onEnd(aborted(code), undefined)
-    else this.receiver.onUnprocessed()
-  }
-
-  onDrain(): void {
-    this.receiver.onDrain()
-  }
-
-  cancel(): void {
-    this.ended = true
-    this.stream?.reset(ErrorCode.CANCEL)
-  }
 
   /** False, with the call failed, when replies are compressed in a way that we do not read. */
   protected readEncoding(encoding: string | undefined): boolean {
@@ -93,23 +72,19 @@ abstract class Exchange implements ClientExchange {
     this.receiver.onMessage(message, plain instanceof KratosError.KratosError ? 0 : plain.length)
     return true
   }
-
-  protected finish(error: KratosError.KratosError | undefined, trailers: MutableMetadata | undefined): void {
-    if (this.ended) return
-    this.ended = true
-    this.receiver.onEnd(error, trailers)
-    const { stream } = this
-    if (stream === undefined || stream.closed) return
-    // Nothing more is wanted of a stream that failed half-way, or whose request is still going out. One that is complete closes behind this callback.
-    queueMicrotask(() => stream.reset(error === undefined ? ErrorCode.NO_ERROR : ErrorCode.CANCEL))
-  }
 }
 
 class UnaryExchange extends Exchange {
+  private readonly expected: string
   private status = 0
   private contentType = ""
   private trailers: MutableMetadata | undefined = undefined
   private readonly body = new ByteBuffer()
+
+  constructor(receiver: Receiver, expected: string) {
+    super(receiver)
+    this.expected = expected
+  }
 
   onHeaders(headers: Headers, endStream: boolean): void {
     const { header, trailers } = ReplyFields.split(headers.fields)
@@ -136,7 +111,7 @@ class UnaryExchange extends Exchange {
   private complete(): void {
     const body = this.body.take()
     if (this.status !== 200) return this.finish(this.error(body), this.trailers)
-    if (this.contentType !== "application/proto") return this.finish(ReplyError.wrongType(this.contentType), this.trailers)
+    if (!isType(this.contentType, this.expected)) return this.finish(ReplyError.wrongType(this.contentType), this.trailers)
     if (this.deliver(body, this.compressed && body.length > 0, this.trailers)) this.finish(undefined, this.trailers)
   }
 
@@ -147,20 +122,22 @@ class UnaryExchange extends Exchange {
 }
 
 class StreamExchange extends Exchange {
+  private readonly expected: string
   private readonly reader: EnvelopeReader
   private ahead: ReadAhead | undefined = undefined
   /** The last envelope; the end of the body follows it. */
   private last: EndStream.End | undefined = undefined
 
-  constructor(receiver: Receiver) {
+  constructor(receiver: Receiver, expected: string) {
     super(receiver)
-    this.reader = new EnvelopeReader(receiver.maxMessageBytes)
+    this.expected = expected
+    this.reader = new EnvelopeReader(Math.max(receiver.maxMessageBytes, EndStream.MAX_BYTES))
   }
 
   onHeaders(headers: Headers, endStream: boolean): void {
     const contentType = headers.get("content-type") ?? ""
     if (headers.status !== 200) return this.finish(ReplyError.ofStatus(headers.status), undefined)
-    if (contentType !== "application/connect+proto") return this.finish(ReplyError.wrongType(contentType), undefined)
+    if (!isType(contentType, this.expected)) return this.finish(ReplyError.wrongType(contentType), undefined)
     if (!this.readEncoding(headers.get("connect-content-encoding"))) return
     this.ahead = this.receiver.readAhead((part) => this.read(part), this.compressed)
     this.receiver.onHeader(ReplyFields.split(headers.fields).header)
@@ -204,12 +181,17 @@ class StreamExchange extends Exchange {
     if (flags > 3 || ((flags & 1) !== 0 && !this.compressed))
       return this.finish(ReplyError.malformed(`envelope flags ${flags} are not defined here`), undefined)
     if ((flags & EndStream.FLAG) !== 0) return this.onEndStream((flags & 1) !== 0, content)
+    if (content.length > this.receiver.maxMessageBytes) return this.finish(ReplyError.tooLarge(this.receiver.maxMessageBytes), undefined)
     this.deliver(content, flags === 1, undefined)
   }
 
   private onEndStream(compressed: boolean, content: Uint8Array): void {
-    const plain = compressed ? Compression.decompress("gzip", content, this.receiver.maxMessageBytes) : content
+    const plain = compressed ? Compression.decompress("gzip", content, EndStream.MAX_BYTES) : content
     this.last = plain instanceof Uint8Array ? EndStream.decode(plain) : undefined
     if (this.last === undefined) this.finish(ReplyError.malformed("the last envelope cannot be decoded"), undefined)
   }
 }
+
+/** The media type of a reply, whatever its parameters; those of JSON are about its character set, which is always UTF-8. */
+const isType = (contentType: string, expected: string): boolean =>
+  contentType === expected || contentType.split(";", 1)[0]!.trim().toLowerCase() === expected

@@ -7,6 +7,9 @@ import * as ErrorJson from "./ErrorJson.ts"
 /** Marks the envelope. */
 export const FLAG = 2
 
+/** Longest content of the envelope that clients read, in bytes, where their limit of messages is lower. */
+export const MAX_BYTES = 65_536
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { fatal: true })
 

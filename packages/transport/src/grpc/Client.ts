@@ -4,10 +4,9 @@
  */
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
-import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
 import type { Headers } from "@effect-kratos/http2/Headers"
-import type { Stream as H2Stream } from "@effect-kratos/http2/Stream"
-import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
+import type { ClientProtocol, MethodOptions } from "../ClientProtocol.ts"
+import { ClientReply } from "../ClientReply.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import type { ReadAhead } from "../ReadAhead.ts"
 import * as MessageCodec from "../MessageCodec.ts"
@@ -19,36 +18,35 @@ import * as GrpcStatus from "./Status.ts"
 import * as Timeout from "./Timeout.ts"
 
 /** gRPC for messages of one method. */
-export const protocol = (input: MessageCodec.MessageCodec, compression: Compression.Encoding | undefined): ClientProtocol => ({
+export const protocol = ({ compression, format, input }: MethodOptions): ClientProtocol => ({
   name: "grpc",
   head: [
-    ["content-type", "application/grpc"],
+    ["content-type", format === "proto" ? "application/grpc" : `application/grpc+${format}`],
     ["te", "trailers"],
     ["user-agent", "grpc-effect-kratos"],
     ["grpc-accept-encoding", Compression.ACCEPTED],
     ...(compression === undefined ? [] : [["grpc-encoding", compression] as const])
   ],
   timeout: (milliseconds) => ["grpc-timeout", Timeout.format(milliseconds)],
-  encode:
-    compression === undefined
-      ? (message) => MessageCodec.encodeFramed(input, message)
-      : (message) =>
-          MessageCompression.isPlain(message)
-            ? MessageCodec.encodeFramed(input, message)
-            : GrpcMessage.frame(input.encode(message), compression),
+  encode: encoder(input, compression),
   exchange: (receiver) => new Exchange(receiver)
 })
 
-class Exchange implements ClientExchange {
-  stream: H2Stream | undefined = undefined
-  private readonly receiver: Receiver
+/** Messages behind their prefix, compressed but for those that are to stay as they are. */
+export const encoder = (
+  input: MessageCodec.MessageCodec,
+  compression: Compression.Encoding | undefined
+): ((message: object) => Uint8Array) =>
+  compression === undefined
+    ? (message) => MessageCodec.encodeFramed(input, message)
+    : (message) =>
+        MessageCompression.isPlain(message)
+          ? MessageCodec.encodeFramed(input, message)
+          : GrpcMessage.frame(input.encode(message), compression)
+
+class Exchange extends ClientReply {
   private reader: GrpcMessage.Reader | undefined = undefined
   private ahead: ReadAhead | undefined = undefined
-  private ended = false
-
-  constructor(receiver: Receiver) {
-    this.receiver = receiver
-  }
 
   onHeaders(headers: Headers, endStream: boolean): void {
     const error = this.check(headers)
@@ -103,51 +101,7 @@ class Exchange implements ClientExchange {
     else this.ahead.end(then)
   }
 
-  onAbort(code: number, processed: boolean): void {
-    if (this.ended) return
-    this.ended = true
-    if (!processed) this.receiver.onUnprocessed()
-    else this.receiver.onEnd(aborted(code), undefined)
-  }
-
-  onDrain(): void {
-    this.receiver.onDrain()
-  }
-
-  /** Gives the call up: the server's handler is interrupted. */
-  cancel(): void {
-    this.ended = true
-    this.stream?.reset(ErrorCode.CANCEL)
-  }
-
   private end(trailers: MutableMetadata): void {
     this.finish(GrpcStatus.fromMetadata(trailers), trailers)
-  }
-
-  private finish(error: KratosError | undefined, trailers: MutableMetadata | undefined): void {
-    if (this.ended) return
-    this.ended = true
-    this.receiver.onEnd(error, trailers)
-    const { stream } = this
-    if (stream === undefined || stream.closed) return
-    // Nothing more is wanted of a stream that failed half-way, or whose request is still going out. One that is complete closes behind this callback.
-    queueMicrotask(() => stream.reset(error === undefined ? ErrorCode.NO_ERROR : ErrorCode.CANCEL))
-  }
-}
-
-/** The error of a reset stream or a lost connection (gRPC over HTTP/2, "Errors"). */
-export const aborted = (code: number): KratosError => {
-  switch (code) {
-    case ErrorCode.CANCEL:
-      return GrpcError.cancelled("the server cancelled the call")
-    case ErrorCode.REFUSED_STREAM:
-    case ErrorCode.CONNECT_ERROR:
-      return GrpcError.unavailable("the connection was lost before the reply was complete")
-    case ErrorCode.ENHANCE_YOUR_CALM:
-      return GrpcError.tooManyCalls()
-    case ErrorCode.INADEQUATE_SECURITY:
-      return GrpcError.insecure()
-    default:
-      return GrpcError.malformed(`the server reset the stream with HTTP/2 error ${code}`)
   }
 }

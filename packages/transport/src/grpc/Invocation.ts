@@ -9,13 +9,12 @@ import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { ReasonClass } from "@effect-kratos/core/error/Reason"
 import { Grpc } from "@effect-kratos/core/error/Status"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
-import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import type { Channel, Connection } from "../Channel.ts"
 import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
+import type { Carrier, ClientRoute, HeadForm } from "../ClientRoute.ts"
 import type { Timer } from "../DeadlineTimers.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
@@ -27,15 +26,20 @@ import * as GrpcStatus from "./Status.ts"
 import { operationOf } from "../Method.ts"
 
 /** What is fixed for a method of a client. */
-export interface Options {
+export interface Options<Head> extends MethodOptions {
+  readonly channel: ClientRoute<Head>
+  readonly headForm: HeadForm<Head>
+  /** Calls wait when no node can be reached, until one can or their deadline passes. */
+  readonly waitForReady: boolean
+}
+
+interface MethodOptions {
   readonly desc: DescMethod
   readonly classes: ReadonlyArray<ReasonClass>
-  readonly channel: Channel
+  readonly channel: Pick<ClientRoute<never>, "timers">
   readonly protocol: ClientProtocol
   readonly output: MessageCodec
   readonly maxMessageBytes: number
-  /** Calls wait when no node can be reached, until one can or their deadline passes. */
-  readonly waitForReady: boolean
 }
 
 /**
@@ -48,7 +52,7 @@ const REFUSED = 5
 const CLOCK_SKEW = 2
 
 /** Completes with the reply message of the kinds that have one; otherwise replies go to the queue of the call and it completes at their end. */
-export const make = (options: Options): Effect.Effect<Message | void, unknown> => {
+export const make = <Head>(options: Options<Head>): Effect.Effect<Message | void, unknown> => {
   const { channel, waitForReady } = options
   const heads = makeHeads(options)
 
@@ -76,7 +80,7 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
     )
 
   const exchange = (
-    connection: Connection,
+    connection: Carrier<Head>,
     call: Outgoing,
     deadline: number | undefined,
     budget: number,
@@ -84,14 +88,16 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
     requests: Requests | undefined
   ): Effect.Effect<Message | void, unknown> =>
     Effect.callback((resume) => {
-      const head = heads(connection, call, deadline === undefined ? undefined : deadline - channel.timers.now())
-      if (head instanceof KratosError.KratosError) return resume(Effect.fail(head))
       let body: Uint8Array | undefined
+      let query: string | undefined
       if (call.message !== undefined) {
         const encoded = encode(options, call.message)
         if (encoded instanceof KratosError.KratosError) return resume(Effect.fail(encoded))
-        body = encoded
+        query = options.protocol.get?.query(encoded)
+        if (query === undefined) body = encoded
       }
+      const head = heads(connection, call, deadline === undefined ? undefined : deadline - channel.timers.now(), query)
+      if (head instanceof KratosError.KratosError) return resume(Effect.fail(head))
       const running = new Running(options, call, deadline, resume, (requests) => {
         const left = budget - (connection.usable() ? REFUSED : 1)
         if (left < 0) return undefined
@@ -119,7 +125,7 @@ export const make = (options: Options): Effect.Effect<Message | void, unknown> =
 }
 
 /** A message for the wire; 400 when it is not what its type says. */
-const encode = ({ desc, protocol }: Options, message: object): Uint8Array | KratosError.KratosError => {
+const encode = ({ desc, protocol }: MethodOptions, message: object): Uint8Array | KratosError.KratosError => {
   try {
     return protocol.encode(message)
   } catch (cause) {
@@ -136,7 +142,7 @@ class Running implements Receiver {
   readonly maxMessageBytes: number
   readonly exchange: ClientExchange
   timer: Timer | undefined = undefined
-  private readonly options: Options
+  private readonly options: MethodOptions
   private readonly call: Outgoing
   private readonly deadline: number | undefined
   private readonly resume: (effect: Effect.Effect<Message | void, unknown>) => void
@@ -150,7 +156,7 @@ class Running implements Receiver {
   private committed = false
 
   constructor(
-    options: Options,
+    options: MethodOptions,
     call: Outgoing,
     deadline: number | undefined,
     resume: (effect: Effect.Effect<Message | void, unknown>) => void,
@@ -165,6 +171,10 @@ class Running implements Receiver {
     this.again = again
     this.single = call.kind === "unary" || call.kind === "client_streaming"
     this.exchange = options.protocol.exchange(this)
+  }
+
+  onPeer(address: string): void {
+    this.call.peer = address
   }
 
   onHeader(metadata: MutableMetadata): void {
@@ -266,26 +276,41 @@ export const exceeded = (call: Outgoing): KratosError.KratosError =>
     }
   )
 
-type Heads = (connection: Connection, call: Outgoing, timeout: number | undefined) => HeaderBlock | KratosError.KratosError
+type Heads<Head> = (
+  connection: Carrier<Head>,
+  call: Outgoing,
+  timeout: number | undefined,
+  query: string | undefined
+) => Head | KratosError.KratosError
 
-/** Request heads of a method: one a node, to which a call adds its timeout and metadata. */
-const makeHeads = ({ desc, protocol }: Options): Heads => {
-  const made = new WeakMap<Connection, HeaderBlock>()
-  return (connection, call, timeout) => {
+/** Request heads of a method: one a node, to which a call adds its timeout and metadata; one a call for those whose message is in the query. */
+const makeHeads = <Head>({ desc, headForm, protocol }: Options<Head>): Heads<Head> => {
+  const made = new WeakMap<Carrier<Head>, Head>()
+  const path = operationOf(desc)
+  const pseudo = ({ authority, scheme }: Carrier<Head>, method: string, target: string) =>
+    [
+      [":method", method],
+      [":scheme", scheme],
+      [":path", target],
+      [":authority", authority]
+    ] as const
+  const posted = (connection: Carrier<Head>): Head => {
     let head = made.get(connection)
     if (head === undefined) {
-      head = HeaderBlock.make([
-        [":method", "POST"],
-        [":scheme", connection.scheme],
-        [":path", operationOf(desc)],
-        [":authority", connection.authority],
-        ...protocol.head
-      ])
+      head = headForm.make([...pseudo(connection, "POST", path), ...protocol.head], true)
       made.set(connection, head)
     }
+    return head
+  }
+  return (connection, call, timeout, query) => {
+    const head =
+      query === undefined
+        ? posted(connection)
+        : // only protocols that have it ask for it
+          headForm.make([...pseudo(connection, "GET", path + query), ...protocol.get!.head], false)
     if (timeout === undefined && call.request.size === 0) return head
     const metadata = HeaderFields.fromMetadata(call.request)
     if (metadata instanceof KratosError.KratosError) return metadata
-    return head.extend(timeout === undefined ? metadata : [protocol.timeout(timeout), ...metadata])
+    return headForm.extend(head, timeout === undefined ? metadata : [protocol.timeout(timeout), ...metadata])
   }
 }

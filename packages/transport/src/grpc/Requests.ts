@@ -3,13 +3,13 @@
  * it never processed can be opened again; the caller's own stream runs once, whatever happens below.
  */
 import * as KratosError from "@effect-kratos/core/error/KratosError"
-import type { Stream as H2Stream } from "@effect-kratos/http2/Stream"
 import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import type { ClientStream } from "../ClientProtocol.ts"
 
 /** Bytes kept for another try, as C-core keeps; a stream that has sent more is not opened again. */
 const MOST = 262_144
@@ -24,7 +24,7 @@ export class Requests {
   private kept: Array<Uint8Array> | undefined = []
   private bytes = 0
   /** Undefined between two tries. */
-  private stream: H2Stream | undefined
+  private stream: ClientStream | undefined
   private onFailure: (cause: Cause.Cause<unknown>) => void
   private exit: Exit.Exit<void, unknown> | undefined = undefined
   private stopped = false
@@ -37,7 +37,7 @@ export class Requests {
     requests: Stream.Stream<object, unknown>,
     encode: Encode,
     context: Context.Context<never>,
-    stream: H2Stream,
+    stream: ClientStream,
     onFailure: (cause: Cause.Cause<unknown>) => void
   ) {
     this.encode = encode
@@ -51,7 +51,7 @@ export class Requests {
   }
 
   /** Sends again what has been sent, on another stream, and goes on there. */
-  resume(stream: H2Stream, onFailure: (cause: Cause.Cause<unknown>) => void): void {
+  resume(stream: ClientStream, onFailure: (cause: Cause.Cause<unknown>) => void): void {
     this.stream = stream
     this.onFailure = onFailure
     this.full = false

@@ -5,9 +5,7 @@ import type * as Client from "../Client.ts"
 import * as ClientMethods from "../ClientMethods.ts"
 import { type Errors, errorsOf } from "../Errors.ts"
 import * as RestClient from "./Client.ts"
-import * as Nodes from "./Nodes.ts"
-
-export const makeNodes = Nodes.make
+import type * as Nodes from "./Nodes.ts"
 
 /** The methods of a service by local name, called on the nodes of a target, for `Service.make` to type. */
 export const make = <R>(

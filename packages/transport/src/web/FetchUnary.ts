@@ -1,18 +1,11 @@
 /** A unary Connect call on `fetch`: POST, or GET for methods without side effects, which browsers and proxies may cache. */
 import { type DescMethod, fromBinary, type Message } from "@bufbuild/protobuf"
-import { base64Encode } from "@bufbuild/protobuf/wire"
-import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as GetForm from "../connect/GetForm.ts"
 import * as ReplyError from "../connect/ReplyError.ts"
 import * as ReplyFields from "../connect/ReplyFields.ts"
 import type { Outgoing } from "../Outgoing.ts"
 import * as Fetch from "./Fetch.ts"
-
-/** Longest URL of a GET; longer requests are POSTs. */
-const MAX_URL = 4096
-
-export const isSafe = (desc: DescMethod): boolean =>
-  desc.methodKind === "unary" && desc.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
 
 /** Resolves with the reply or what went wrong; rejects when `fetch` does. */
 export const run = async (
@@ -48,10 +41,8 @@ const request = (
   signal: AbortSignal
 ): Promise<Response> => {
   const url = http.url(call.operation)
-  if (http.useGet && isSafe(desc)) {
-    const query = `?connect=v1&encoding=proto&base64=1&message=${base64Encode(message, "url")}`
-    if (url.length + query.length <= MAX_URL) return http.fetch(url + query, { method: "GET", headers, signal })
-  }
+  const query = http.useGet && GetForm.isSafe(desc) ? GetForm.query(message, "proto", false) : undefined
+  if (query !== undefined) return http.fetch(url + query, { method: "GET", headers, signal })
   headers.set("content-type", "application/proto")
   headers.set("connect-protocol-version", "1")
   // never shared memory

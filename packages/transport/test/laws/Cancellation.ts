@@ -5,12 +5,15 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
+import { random } from "../codec/randomMessage.ts"
 import { clientOf, implement, join, reaches, serve, settled, settles, until, type Wire } from "../Harness.ts"
 
 /** On the clock of the tests it never passes. */
 const delayMs = 1_000_000_000
 
-const payload = new Uint8Array(16_384)
+/** Noise, whose size does not shrink on wires that compress. */
+const noise = random(1)
+const payload = Uint8Array.from({ length: 16_384 }, () => noise.below(256))
 
 export const cancellation = (wire: Wire): void => {
   describe("cancellation", () => {

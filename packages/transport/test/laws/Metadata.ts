@@ -114,8 +114,12 @@ export const metadata = (wire: Wire): void => {
           seen.filter((key) => key.startsWith("grpc-") || key.startsWith(":") || ["content-type", "te", "connection"].includes(key)),
           []
         )
-        assert.deepStrictEqual(replies.headers[0], {})
-        assert.deepStrictEqual(replies.trailers[0], { "grpc-status": ["0"] })
+        // what HTTP servers say of themselves
+        const { date: _, "x-request-id": __, ...headers } = replies.headers[0]!
+        assert.deepStrictEqual(headers, {})
+        // Connect has its status elsewhere
+        const { "grpc-status": status = ["0"], ...trailers } = replies.trailers[0]!
+        assert.deepStrictEqual([status, trailers], [["0"], {}])
       })
     )
 
@@ -209,8 +213,9 @@ export const metadata = (wire: Wire): void => {
           assert.strictEqual(failure.code, 429)
           assert.include(failure.message, "1000")
         }
-        // tag and length take three bytes
-        assert.lengthOf((yield* echo.unary({ payload: payload.subarray(3) })).payload, 997)
+        // tag and length take three bytes; in JSON it is of base64, between names
+        const most = wire.client?.codec === "json" ? 600 : 997
+        assert.lengthOf((yield* echo.unary({ payload: payload.subarray(0, most) })).payload, most)
       })
     )
 
@@ -241,7 +246,7 @@ export const metadata = (wire: Wire): void => {
 
     it.effect("10 MiB pass in both directions when the limits are raised", () =>
       Effect.gen(function* () {
-        const maxMessageBytes = 11 << 20
+        const maxMessageBytes = (wire.client?.codec === "json" ? 14 : 11) << 20
         const { echo } = yield* join({ wire, maxMessageBytes, client: { maxMessageBytes } })
         const payload = new Uint8Array(10 << 20)
         for (let i = 0; i < payload.length; i += 4099) payload[i] = i
