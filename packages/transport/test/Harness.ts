@@ -18,6 +18,7 @@ import type * as Client from "../src/Client.ts"
 import type * as Cors from "../src/http/Cors.ts"
 import * as Network from "../src/Network.ts"
 import * as Server from "../src/Server.ts"
+import type * as Tls from "../src/Tls.ts"
 import type * as Service from "../src/Service.ts"
 import { EchoLive, Journal } from "./EchoLive.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
@@ -54,6 +55,7 @@ export interface Options extends ConnectionLife.Options {
   readonly unixMode?: number | undefined
   readonly backlog?: number | undefined
   readonly maxConnections?: number | undefined
+  readonly tls?: Tls.ServerOptions | undefined
   readonly reusePort?: boolean | undefined
 }
 
