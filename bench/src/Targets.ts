@@ -38,12 +38,12 @@ export const targets: ReadonlyArray<Target> = [
   { what: "REST unary", bench: "rest", load: "64x1", unit: "requests/s", subject: us, peer: "fastify", bound: 1.2 },
   { what: "p99 at half of peak", bench: "latency", load: "10x10", unit: "ms p99", subject: us, peer: "grpc-js", bound: 1 },
   {
-    what: "idle memory, compiled",
+    what: "idle memory, both bundled",
     bench: "memory",
     load: "10x10",
     unit: "MiB idle",
-    subject: "effect-kratos-compiled",
-    peer: "grpc-js",
+    subject: "effect-kratos-bundled",
+    peer: "grpc-js-bundled",
     bound: 1.2
   }
 ]

@@ -14,7 +14,7 @@ import { targets } from "../src/Targets.ts"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 const missing = ["h2load", "openssl"].filter((program) => Cores.which(program) === undefined)
-const ours = ["effect-kratos", "effect-kratos-aspects", "effect-kratos-compiled"]
+const ours = ["effect-kratos", "effect-kratos-aspects", "effect-kratos-compiled", "effect-kratos-bundled"]
 
 describe.skipIf(missing.length > 0)(`the command (needs h2load and openssl)`, () => {
   it("gives figures of ours in each bench", { timeout: 200_000 }, async () => {

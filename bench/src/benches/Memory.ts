@@ -20,12 +20,16 @@ const resident = (pid: number): Effect.Effect<number, BenchError> =>
   })
 
 export const memory = Effect.fnUntraced(function* (machine: Machine.Machine): Effect.fn.Return<Bench, BenchError> {
-  const compiled = yield* Compiled.compile("effect-kratos-compiled", "unary-effect-kratos")
+  const compiled = [
+    yield* Compiled.compile("effect-kratos-compiled", "unary-effect-kratos"),
+    yield* Compiled.bundle("effect-kratos-bundled", "unary-effect-kratos"),
+    yield* Compiled.bundle("grpc-js-bundled", "unary-grpc-js")
+  ]
   const body = Machine.write(machine, "memory.bin", Check.frame())
   const load = Load.h2load(yield* Machine.program("h2load"), machine.cores.load, { body, headers })
   return {
     name: "memory",
-    subjects: [...subjects(machine), compiled],
+    subjects: [...subjects(machine), ...compiled],
     loads: Shape.names(machine.args.shapes, ["10x10"]),
     warm: false,
     rounds: 3,

@@ -14,11 +14,15 @@ import { subjects } from "./Unary.ts"
 const STEP = 10
 
 export const startup = Effect.fnUntraced(function* (machine: Machine): Effect.fn.Return<Bench, BenchError> {
-  const compiled = yield* Compiled.compile("effect-kratos-compiled", "unary-effect-kratos")
+  const compiled = [
+    yield* Compiled.compile("effect-kratos-compiled", "unary-effect-kratos"),
+    yield* Compiled.bundle("effect-kratos-bundled", "unary-effect-kratos"),
+    yield* Compiled.bundle("grpc-js-bundled", "unary-grpc-js")
+  ]
   const ask = yield* Once.prepare(Check.method, Check.frame())
   return {
     name: "startup",
-    subjects: [...subjects(machine), compiled],
+    subjects: [...subjects(machine), ...compiled],
     loads: ["first answer"],
     warm: false,
     open: (subject) => {
