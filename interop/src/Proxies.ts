@@ -34,7 +34,8 @@ const configured =
 
 const program = (name: string) => Program.which(name) ?? name
 
-export const nginx: Proxy = {
+/** `more` goes into the configuration of the server. */
+const nginxWith = (more: string): Proxy => ({
   name: "nginx",
   missing: Program.missing("nginx"),
   serve: configured(
@@ -59,6 +60,7 @@ http {
     ${
       face === "grpc"
         ? `listen 127.0.0.1:${port} http2;
+    ${more}
     location / {
       grpc_pass grpc://server;
     }`
@@ -76,7 +78,12 @@ http {
 }
 `
   )
-}
+})
+
+export const nginx: Proxy = nginxWith("")
+
+/** It says GOAWAY on a connection after so many requests. */
+export const nginxLeaving = (requests: number): Proxy => nginxWith(`keepalive_requests ${requests};`)
 
 export const haproxy: Proxy = {
   name: "haproxy",
