@@ -39,6 +39,7 @@ fi
 cd "$here/.."
 node_modules/.bin/buf build -o "$cache/contract.binpb" \
   --path packages/transport/test/proto/test/v1/echo.proto \
+  --path interop/proto/grpc/testing/test.proto \
   --path packages/protoc-gen/proto/google/rpc/status.proto \
   --path packages/protoc-gen/proto/google/rpc/error_details.proto \
   --path packages/protoc-gen/proto/grpc/health/v1/health.proto

@@ -23,7 +23,8 @@ for _file in _read().file:
     _pool.Add(_file)
 
 
-def _message(name):
+def message(name):
+    """The class of a message of the contract, or of gRPC's interop tests."""
     descriptor = _pool.FindMessageTypeByName(name)
     if hasattr(message_factory, "GetMessageClass"):
         return message_factory.GetMessageClass(descriptor)
@@ -32,10 +33,10 @@ def _message(name):
 
 _factory = None if hasattr(message_factory, "GetMessageClass") else message_factory.MessageFactory(_pool)
 
-EchoRequest = _message("test.v1.EchoRequest")
-EchoReply = _message("test.v1.EchoReply")
-Status = _message("google.rpc.Status")
-ErrorInfo = _message("google.rpc.ErrorInfo")
-HealthCheckRequest = _message("grpc.health.v1.HealthCheckRequest")
-HealthCheckResponse = _message("grpc.health.v1.HealthCheckResponse")
+EchoRequest = message("test.v1.EchoRequest")
+EchoReply = message("test.v1.EchoReply")
+Status = message("google.rpc.Status")
+ErrorInfo = message("google.rpc.ErrorInfo")
+HealthCheckRequest = message("grpc.health.v1.HealthCheckRequest")
+HealthCheckResponse = message("grpc.health.v1.HealthCheckResponse")
 SERVING = 1

@@ -1,10 +1,13 @@
 /**
- * The interop clients and servers that gRPC's own projects ship, none of them ours: how each is started, and which cases it has. Those that need a cloud's
+ * Interop clients and servers on the stacks of others: those that gRPC's own projects ship, which are not ours at all, and for stacks whose packages bring none
+ * programs in `peers`. How each is started, and which cases it has. Those that need a cloud's
  * credentials, and `cacheable_unary`, which needs a caching proxy that reads gRPC over GET, are left out everywhere.
  */
 import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Peers from "../Peers.ts"
 import { cache, missing, which } from "../Program.ts"
 
 /** The certificates with which gRPC's projects test: a root, and a server's certificate for `*.test.google.fr`. */
@@ -53,6 +56,7 @@ const more = (testCase: string, flag: string): ReadonlyArray<string> => (orca.in
 
 const looks = "it does not look at the compression of requests"
 const compresses = "it does not compress replies when asked"
+const noLoad = { orca_per_rpc: "it reports no load", orca_oob: "it reports no load" }
 const nameless = "it does not tell its name"
 
 /** grpc-go. */
@@ -93,7 +97,7 @@ const jars = path.join(cache, "grpc-java")
 // short-lived programs: no time for the optimising compiler, memory for four of them
 const java = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx256m", "-cp", path.join(jars, "*")]
 
-/** grpc-java, whose client alone has all cases of compression. */
+/** grpc-java, whose client alone has all cases of compression. It has two stacks: the client is tried on Netty in clear text and on OkHttp over TLS. */
 export const grpcJava: Foreign = {
   name: "grpc-java",
   missing: () =>
@@ -124,7 +128,7 @@ export const grpcJava: Foreign = {
     ...more(testCase, "--service_config_json"),
     ...(certificates === undefined
       ? ["--use_tls=false"]
-      : ["--use_tls=true", "--use_test_ca=true", `--server_host_override=${SERVER_NAME}`])
+      : ["--use_tls=true", "--use_test_ca=true", "--use_okhttp=true", `--server_host_override=${SERVER_NAME}`])
   ],
   lacks: {
     client_compressed_unary: looks,
@@ -170,8 +174,7 @@ export const ruby: Foreign = {
     server_compressed_unary: compresses,
     server_compressed_streaming: compresses,
     pick_first_unary: nameless,
-    orca_per_rpc: "it reports no load",
-    orca_oob: "it reports no load"
+    ...noLoad
   },
   server: (port, certificates) => [
     "ruby",
@@ -189,4 +192,47 @@ export const certificates = (): TestCertificates | undefined => {
   return { ca: file("ca.pem"), cert: file("server1.pem"), key: file("server1.key") }
 }
 
-export const all: ReadonlyArray<Foreign> = [go, grpcJava, ruby]
+const peer = (name: string): string => fileURLToPath(new URL(`../../peers/${name}`, import.meta.url))
+
+/** The programs in `peers`: a client takes HOST:PORT CASE [CA NAME], a server PORT [CERT KEY]. */
+const own = (command: ReadonlyArray<string>, client: string, server: string): Pick<Foreign, "client" | "server"> => ({
+  client: (testCase, port, certificates) => [
+    ...command,
+    peer(client),
+    `127.0.0.1:${port}`,
+    testCase,
+    ...(certificates === undefined ? [] : [certificates.ca, SERVER_NAME])
+  ],
+  server: (port, certificates) => [
+    ...command,
+    peer(server),
+    String(port),
+    ...(certificates === undefined ? [] : [certificates.cert, certificates.key])
+  ]
+})
+
+/** grpc-js. */
+export const grpcJs: Foreign = {
+  name: "grpc-js",
+  missing: () => undefined,
+  cases: [...standard, "special_status_message", "client_compressed_unary", "client_compressed_streaming", ...soak],
+  lacks: {
+    client_compressed_unary: looks,
+    client_compressed_streaming: looks,
+    server_compressed_unary: compresses,
+    server_compressed_streaming: compresses,
+    ...noLoad
+  },
+  ...own([process.execPath], "grpc-js/interop-client.ts", "grpc-js/interop-server.ts")
+}
+
+/** gRPC's C core, through Python. */
+export const python: Foreign = {
+  name: "C core (python)",
+  missing: () => Peers.find("python").missing,
+  cases: [...standard, "special_status_message", "client_compressed_unary", ...soak],
+  lacks: { client_compressed_unary: looks, client_compressed_streaming: looks, ...noLoad },
+  ...own(["/usr/bin/python3"], "python/interop_client.py", "python/interop_server.py")
+}
+
+export const all: ReadonlyArray<Foreign> = [go, grpcJava, ruby, python, grpcJs]
