@@ -4,6 +4,7 @@ import { chunks, frames } from "./frames.ts"
 import { decoding, roundTrip } from "./hpack.ts"
 import { exchange, head } from "./http1.ts"
 import { binary, initialiser, json, jsonReader } from "./protobuf.ts"
+import { whole } from "./server.ts"
 import { streams } from "./streams.ts"
 import { texts } from "./texts.ts"
 
@@ -21,5 +22,6 @@ export const targets: ReadonlyArray<Target> = [
   ...codecs,
   jsonText,
   ...streams,
-  ...texts
+  ...texts,
+  whole
 ]
