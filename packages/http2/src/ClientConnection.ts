@@ -120,6 +120,9 @@ export class ClientConnection extends Connection {
   /** @internal */
   onDrainTimeout(): void {}
 
+  /** Calls have deadlines of their own. @internal */
+  onFlushTimeout(): void {}
+
   /** @internal */
   onPing(): void {}
 

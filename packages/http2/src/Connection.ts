@@ -136,6 +136,8 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   /** @internal */
   abstract onDrainTimeout(): void
   /** @internal */
+  abstract onFlushTimeout(stream: Stream): void
+  /** @internal */
   abstract onPing(): void
   /** @internal */
   abstract isIdle(id: number): boolean
@@ -150,6 +152,18 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   /** The exchange is complete although the stream is not: nothing to tell the owner. */
   protected abstract isComplete(stream: Stream): boolean
   protected abstract lastPeerStream(): number
+
+  /** @internal */
+  get queued(): ReadonlyMap<Stream, number> {
+    const queued = new Map<Stream, number>()
+    for (const stream of this.streams.all()) if (stream.queued > 0) queued.set(stream, stream.queued)
+    return queued
+  }
+
+  /** @internal */
+  onQueued(): void {
+    this.watchdog.onQueued()
+  }
 
   /** @internal */
   find(id: number): Stream | undefined {

@@ -49,6 +49,11 @@ export interface Limits {
   readonly headerTimeout: number
   /** Milliseconds that a full socket may take nothing before the connection is destroyed. Default 30 000; 0 waits for ever. */
   readonly writeTimeout: number
+  /**
+   * Server: milliseconds that the rest of a finished answer may wait for a window that the peer does not open, after which, and before twice as long,
+   * its stream is reset with CANCEL. Default 300 000; 0 waits for ever.
+   */
+  readonly flushTimeout: number
   /** Milliseconds of silence after which a ping asks whether the peer lives. Default 0: none. */
   readonly keepAliveInterval: number
   /** Milliseconds that the peer may stay silent after such a ping before the connection is destroyed, and after the announcement of the end. Default 20 000. */
@@ -87,6 +92,7 @@ export const defaults: Limits = {
   settingsTimeout: 10_000,
   headerTimeout: 10_000,
   writeTimeout: 30_000,
+  flushTimeout: 300_000,
   keepAliveInterval: 0,
   keepAliveTimeout: 20_000,
   keepAliveWithoutStreams: false,
@@ -123,6 +129,7 @@ export const resolve = (options: Options): Limits => ({
   settingsTimeout: clamp(options.settingsTimeout, defaults.settingsTimeout, 0, MAX_31),
   headerTimeout: clamp(options.headerTimeout, defaults.headerTimeout, 0, MAX_31),
   writeTimeout: clamp(options.writeTimeout, defaults.writeTimeout, 0, MAX_31),
+  flushTimeout: clamp(options.flushTimeout, defaults.flushTimeout, 0, MAX_31),
   keepAliveInterval: clamp(options.keepAliveInterval, defaults.keepAliveInterval, 0, MAX_31),
   keepAliveTimeout: clamp(options.keepAliveTimeout, defaults.keepAliveTimeout, 1, MAX_31),
   keepAliveWithoutStreams: options.keepAliveWithoutStreams ?? defaults.keepAliveWithoutStreams,

@@ -66,6 +66,13 @@ export class ServerConnection extends Connection {
     this.finalize()
   }
 
+  /** A handler that is still at work is made to wait, whatever time it takes; what a finished one has left behind is not kept for ever. @internal */
+  onFlushTimeout(stream: Stream): void {
+    if ((stream.state & State.ENDING) === 0) return
+    this.writeReset(stream.id, ErrorCode.CANCEL)
+    this.abort(stream, ErrorCode.CANCEL, true)
+  }
+
   /** @internal */
   onPing(): void {
     const { sender } = this

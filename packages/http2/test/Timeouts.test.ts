@@ -155,6 +155,56 @@ describe("a peer that stalls", () => {
   })
 })
 
+describe("an answer whose rest waits for a window", () => {
+  const open = (flushTimeout: number) => {
+    const wire = Wire.server({ flushTimeout })
+    wire.open([4, 10])
+    wire.send(F.headers(1, F.GET, F.END), F.headers(3, F.GET, F.END))
+    return wire
+  }
+
+  it("is given up when nothing of it leaves for the time, and costs no timer after that", () => {
+    const wire = open(1000)
+    wire.exchanges[0]?.stream?.respond(head, new Uint8Array(100_000), undefined)
+    wire.frames()
+    assert.isAbove(wire.connection.heldBytes, 90_000)
+    wire.elapse(1999)
+    assert.deepStrictEqual(F.show(wire.frames()), [])
+    wire.elapse(1)
+    assert.deepStrictEqual(F.show(wire.frames()), [`RST_STREAM 1 ${ErrorCode.CANCEL}`])
+    assert.strictEqual(wire.exchanges[0]?.events.at(-1), `abort ${ErrorCode.CANCEL} true`)
+    assert.isBelow(wire.connection.heldBytes, 1000)
+    assert.strictEqual(wire.connection.openStreams, 1)
+    wire.elapse(1000)
+    assert.strictEqual(wire.pending, 0)
+  })
+
+  it("is not while a byte of it leaves in each time, nor when it has left", () => {
+    const wire = open(1000)
+    wire.exchanges[0]?.stream?.respond(head, new Uint8Array(20), undefined)
+    for (let i = 0; i < 10; i++) {
+      wire.elapse(1000)
+      wire.send(F.windowUpdate(1, 1))
+    }
+    assert.strictEqual(F.show(wire.frames()).at(-1), "DATA 1 1 END")
+    wire.elapse(5000)
+    assert.strictEqual(wire.pending, 0)
+  })
+
+  it("is not while its handler is at work, nor for ever when that is asked for", () => {
+    const wire = open(1000)
+    wire.exchanges[0]?.stream?.headers(head, false)
+    wire.exchanges[0]?.stream?.data(new Uint8Array(100), false)
+    wire.elapse(10_000)
+    assert.strictEqual(wire.connection.openStreams, 2)
+    const patient = open(0)
+    patient.exchanges[0]?.stream?.respond(head, new Uint8Array(100), undefined)
+    patient.elapse(1e9)
+    assert.strictEqual(patient.connection.openStreams, 2)
+    assert.strictEqual(patient.pending, 0)
+  })
+})
+
 describe("keep-alive", () => {
   const options = { keepAliveInterval: 1000, keepAliveTimeout: 300, keepAliveWithoutStreams: true }
 

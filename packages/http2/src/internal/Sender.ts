@@ -22,6 +22,8 @@ export interface SenderOwner {
   onLocalEnd(stream: Stream): void
   /** Something waits for `flush`. */
   wake(): void
+  /** A stream has more than it may send. */
+  onQueued(): void
 }
 
 /**
@@ -325,6 +327,7 @@ export class Sender {
       if (stream.chunks === undefined) stream.chunks = [chunk]
       else stream.chunks.push(chunk)
       stream.queued += chunk.length
+      this.owner.onQueued()
     }
     this.list(stream)
   }

@@ -1,6 +1,7 @@
 import { ConnectionError } from "../ConnectionError.ts"
 import { ErrorCode } from "../ErrorCode.ts"
 import type { Limits } from "../Limits.ts"
+import type { Stream } from "../Stream.ts"
 
 /** Runs a task after so many milliseconds; what it returns cancels that. */
 export type After = (milliseconds: number, task: () => void) => () => void
@@ -29,15 +30,20 @@ export interface Watched {
   readonly owes: "preface" | "settings" | undefined
   /** Bytes that a socket that takes no more still holds, or -1 when it takes more. */
   readonly stuck: number
+  /** Streams that have something to send, and how many bytes. */
+  readonly queued: ReadonlyMap<Stream, number>
   ping(callback: (acknowledged: boolean) => void): boolean
   shutdown(debug: string): void
   close(code: number, debug: string): void
   destroy(error: Error): void
   /** The peer has not acknowledged the announcement of the end. */
   onDrainTimeout(): void
+  /** The peer has taken nothing of what this stream has to send. */
+  onFlushTimeout(stream: Stream): void
 }
 
 const NEVER = Number.POSITIVE_INFINITY
+const NONE: ReadonlyMap<Stream, number> = new Map()
 
 /**
  * Ends a connection whose peer stalls, and asks a silent peer whether it lives. One timer serves all of it, and it is set again only when it fires or
@@ -56,6 +62,8 @@ export class Watchdog {
   private headerSince = NEVER
   private stuckSince = NEVER
   private stuckBytes = 0
+  private flushDue = NEVER
+  private unsent = NONE
   private pingedAt = NEVER
   /** Keep-alive waits for a stream. */
   private dormant = false
@@ -107,6 +115,12 @@ export class Watchdog {
     this.expect(this.stuckSince + this.limits.writeTimeout)
   }
 
+  onQueued(): void {
+    if (this.limits.flushTimeout === 0 || this.flushDue !== NEVER) return
+    this.flushDue = this.now() + this.limits.flushTimeout
+    this.expect(this.flushDue)
+  }
+
   onStreamOpened(): void {
     if (!this.dormant) return
     this.dormant = false
@@ -143,6 +157,7 @@ export class Watchdog {
       this.checkHandshake(now),
       this.checkHeader(now),
       this.checkStuck(now),
+      this.checkFlush(now),
       this.checkKeepAlive(now),
       this.checkIdle(now),
       this.checkDraining(now)
@@ -186,6 +201,17 @@ export class Watchdog {
     }
     owner.destroy(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "the peer does not read"))
     return NEVER
+  }
+
+  /** What has as much to send as the last time has sent nothing in between. */
+  private checkFlush(now: number): number {
+    const { limits, owner } = this
+    if (this.flushDue === NEVER || now < this.flushDue || owner.closed) return this.flushDue
+    const before = this.unsent
+    this.unsent = owner.queued
+    for (const [stream, bytes] of this.unsent) if (before.get(stream) === bytes) owner.onFlushTimeout(stream)
+    this.flushDue = this.unsent.size === 0 ? NEVER : now + limits.flushTimeout
+    return this.flushDue
   }
 
   private checkKeepAlive(now: number): number {
