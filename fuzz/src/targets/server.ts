@@ -127,10 +127,11 @@ export const whole: Target = {
       await Effect.runPromise(connect),
       [text.slice(0, cut), text.slice(cut)].filter((part) => part !== "")
     )
-    for (let i = 0; running > 0; i++) {
-      holds(i < 200, () => `${running} calls outlive their connection`)
+    for (let i = 0; i < 200; i++) {
+      if (running === 0) break
       await turn()
     }
+    holds(running === 0, () => `${running} calls outlive their connection`)
     const probe = await Effect.runPromise(connect)
     let reply = ""
     probe.on("data", (chunk: Buffer) => (reply += chunk.toString("latin1")))
