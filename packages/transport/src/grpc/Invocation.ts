@@ -16,14 +16,13 @@ import type * as Stream from "effect/Stream"
 import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
 import type { Carrier, ClientRoute, HeadForm } from "../ClientRoute.ts"
 import type { Timer } from "../DeadlineTimers.ts"
-import * as HeaderFields from "../HeaderFields.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
 import type { Outgoing } from "../Outgoing.ts"
 import { ReadAhead } from "../ReadAhead.ts"
 import * as GrpcError from "./GrpcError.ts"
+import * as RequestHeads from "./RequestHeads.ts"
 import { Requests } from "./Requests.ts"
 import * as GrpcStatus from "./Status.ts"
-import { operationOf } from "../Method.ts"
 
 /** What is fixed for a method of a client. */
 export interface Options<Head> extends MethodOptions {
@@ -54,7 +53,7 @@ const CLOCK_SKEW = 2
 /** Completes with the reply message of the kinds that have one; otherwise replies go to the queue of the call and it completes at their end. */
 export const make = <Head>(options: Options<Head>): Effect.Effect<Message | void, unknown> => {
   const { channel, waitForReady } = options
-  const heads = makeHeads(options)
+  const heads = RequestHeads.make(options)
 
   const attempt = (
     call: Outgoing,
@@ -275,42 +274,3 @@ export const exceeded = (call: Outgoing): KratosError.KratosError =>
       grpc: Grpc.DEADLINE_EXCEEDED
     }
   )
-
-type Heads<Head> = (
-  connection: Carrier<Head>,
-  call: Outgoing,
-  timeout: number | undefined,
-  query: string | undefined
-) => Head | KratosError.KratosError
-
-/** Request heads of a method: one a node, to which a call adds its timeout and metadata; one a call for those whose message is in the query. */
-const makeHeads = <Head>({ desc, headForm, protocol }: Options<Head>): Heads<Head> => {
-  const made = new WeakMap<Carrier<Head>, Head>()
-  const path = operationOf(desc)
-  const pseudo = ({ authority, scheme }: Carrier<Head>, method: string, target: string) =>
-    [
-      [":method", method],
-      [":scheme", scheme],
-      [":path", target],
-      [":authority", authority]
-    ] as const
-  const posted = (connection: Carrier<Head>): Head => {
-    let head = made.get(connection)
-    if (head === undefined) {
-      head = headForm.make([...pseudo(connection, "POST", path), ...protocol.head], true)
-      made.set(connection, head)
-    }
-    return head
-  }
-  return (connection, call, timeout, query) => {
-    const head =
-      query === undefined
-        ? posted(connection)
-        : // only protocols that have it ask for it
-          headForm.make([...pseudo(connection, "GET", path + query), ...protocol.get!.head], false)
-    if (timeout === undefined && call.request.size === 0) return head
-    const metadata = HeaderFields.fromMetadata(call.request)
-    if (metadata instanceof KratosError.KratosError) return metadata
-    return headForm.extend(head, timeout === undefined ? metadata : [protocol.timeout(timeout), ...metadata])
-  }
-}
