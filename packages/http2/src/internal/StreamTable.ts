@@ -1,37 +1,91 @@
 import type { Stream } from "../Stream.ts"
 
+const SMALLEST = 16
+
 /**
- * The open streams of a connection. The newest one is kept beside the map: an exchange that is over before the next one starts never enters the map.
+ * The open streams of a connection. The newest one is kept beside the table: an exchange that is over before the next one starts never enters it.
+ *
+ * The table is one of our own, with linear probing by the number of the stream. A `Map` that sees ids come and go is rehashed again and again, and each
+ * table that it leaves behind goes on to refer to the next one and to its streams: once one of them is old, collections of young objects keep them all.
  */
 export class StreamTable {
-  private readonly map = new Map<number, Stream>()
+  private slots: Array<Stream | undefined> = fresh(SMALLEST)
+  private mask = SMALLEST - 1
+  private used = 0
   private newest: Stream | undefined = undefined
 
   get size(): number {
-    return this.newest === undefined ? this.map.size : this.map.size + 1
+    return this.newest === undefined ? this.used : this.used + 1
   }
 
   get(id: number): Stream | undefined {
-    const { newest } = this
+    const { mask, newest, slots } = this
     if (newest !== undefined && newest.id === id) return newest
-    return this.map.get(id)
+    for (let at = (id >>> 1) & mask; ; at = (at + 1) & mask) {
+      const stream = slots[at]
+      if (stream === undefined || stream.id === id) return stream
+    }
   }
 
   add(stream: Stream): void {
     const { newest } = this
-    if (newest !== undefined) this.map.set(newest.id, newest)
+    if (newest !== undefined) {
+      // at most half full, so that a probe is short and always ends
+      if (this.used >= this.slots.length >>> 1) this.resize(this.slots.length * 2)
+      this.put(newest)
+      this.used++
+    }
     this.newest = stream
   }
 
   delete(stream: Stream): void {
-    if (this.newest === stream) this.newest = undefined
-    else this.map.delete(stream.id)
+    if (this.newest === stream) {
+      this.newest = undefined
+      return
+    }
+    const { mask, slots } = this
+    let at = (stream.id >>> 1) & mask
+    while (slots[at] !== stream) {
+      if (slots[at] === undefined) return
+      at = (at + 1) & mask
+    }
+    this.used--
+    // what was pushed on by this one moves back, so that no probe ends too early
+    let hole = at
+    for (let next = (hole + 1) & mask; ; next = (next + 1) & mask) {
+      const moved = slots[next]
+      if (moved === undefined) break
+      const home = (moved.id >>> 1) & mask
+      if (((next - home) & mask) < ((next - hole) & mask)) continue
+      slots[hole] = moved
+      hole = next
+    }
+    slots[hole] = undefined
+    if (slots.length > SMALLEST && this.used < slots.length >>> 4) this.resize(slots.length >>> 2)
   }
 
   /** A copy in order of opening: streams may be closed while it is walked. */
   all(): Array<Stream> {
-    const streams = [...this.map.values()]
+    const streams: Array<Stream> = []
+    for (const stream of this.slots) if (stream !== undefined) streams.push(stream)
+    streams.sort((a, b) => a.id - b.id)
     if (this.newest !== undefined) streams.push(this.newest)
     return streams
   }
+
+  private put(stream: Stream): void {
+    const { mask, slots } = this
+    let at = (stream.id >>> 1) & mask
+    while (slots[at] !== undefined) at = (at + 1) & mask
+    slots[at] = stream
+  }
+
+  private resize(length: number): void {
+    const { slots } = this
+    this.slots = fresh(Math.max(SMALLEST, length))
+    this.mask = this.slots.length - 1
+    for (const stream of slots) if (stream !== undefined) this.put(stream)
+  }
 }
+
+const fresh = (length: number): Array<Stream | undefined> => Array.from<undefined>({ length })
