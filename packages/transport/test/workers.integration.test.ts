@@ -6,6 +6,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { existsSync, mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Channels from "../src/Channels.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
@@ -14,10 +17,10 @@ import { turn, until } from "./Harness.ts"
 const program = fileURLToPath(new URL("./fixtures/workers.ts", import.meta.url))
 
 /** The supervisor, and who serves. */
-const start = (mode = "") =>
+const start = (mode = "", ...unix: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, [program, mode], { stdio: ["ignore", "pipe", "pipe"] })
+      const child = spawn(process.execPath, [program, mode, ...unix], { stdio: ["ignore", "pipe", "pipe"] })
       let output = ""
       for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (output += data.toString()))
       const exited = once(child, "close").then(([code]) => code as number | null)
@@ -56,10 +59,11 @@ const isAlive = (pid: number): boolean => {
 }
 
 /** A client with a connection of its own. */
-const client = (port: number) =>
-  Effect.map(
-    Layer.build(Layer.fresh(Echo.client(`direct:///127.0.0.1:${port}`)).pipe(Layer.provide(Layer.fresh(Channels.layerDirect)))),
-    (context) => Context.get(context, Echo)
+const client = (port: number) => clientTo(`direct:///127.0.0.1:${port}`)
+
+const clientTo = (target: string) =>
+  Effect.map(Layer.build(Layer.fresh(Echo.client(target)).pipe(Layer.provide(Layer.fresh(Channels.layerDirect)))), (context) =>
+    Context.get(context, Echo)
   )
 
 const clients = (port: number, count: number) => Effect.all(Array.from({ length: count }, () => client(port)))
@@ -117,6 +121,26 @@ describe("workers", { timeout: 60_000 }, () => {
       supervisor.kill("SIGTERM")
       assert.lengthOf(yield* Fiber.join(held), 4)
       assert.strictEqual(yield* supervisor.exited, 0, supervisor.output())
+    })
+  )
+
+  it.live("share a Unix socket, which one that is replaced leaves in place and the last one removes", () =>
+    Effect.gen(function* () {
+      const unix = join(mkdtempSync(join(tmpdir(), "workers-")), "s")
+      const supervisor = yield* start("", unix)
+      yield* supervisor.serving(2)
+      const callers = yield* Effect.all(Array.from({ length: 4 }, () => clientTo(`unix://${unix}`)))
+      const who = Effect.map(
+        Effect.forEach(callers, (echo) => echo.unary({})),
+        (replies) => new Set(replies.map(({ text }) => text))
+      )
+      assert.strictEqual((yield* who).size, 2)
+      supervisor.kill("SIGHUP")
+      yield* supervisor.serving(4)
+      assert.isAbove((yield* who).size, 0)
+      supervisor.kill("SIGTERM")
+      assert.strictEqual(yield* supervisor.exited, 0, supervisor.output())
+      assert.isFalse(existsSync(unix))
     })
   )
 
