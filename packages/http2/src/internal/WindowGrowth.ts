@@ -1,16 +1,18 @@
 import type { Limits } from "../Limits.ts"
 
-/** A window is too small when the peer fills so much of it in one round trip. */
-const FULL = 2 / 3
+/** A window is too small when the peer fills so much of it in one round trip: it is opened by halves, and the half that has been announced may be all that is full. */
+const FULL = 0.45
+/** Round trips of one measurement: data comes by half windows, of which one more or less may fall into it. */
+const TRIPS = 2
+/** A larger window that lets no more than so much more through was not what held the peer back. */
+const BETTER = 1.2
 /** Shortest round trip that is believed, milliseconds: clocks that count whole ones give 0 as well as 1. */
 const SHORTEST = 1
-/** Round trips after which new ones count more than the mean of the old. */
-const SETTLED = 10
 
 /**
- * Lets receive windows grow to the bandwidth-delay product, so that a long fat pipe is full. When half a window has been consumed a ping measures what
- * comes in one round trip; if that nearly fills the window, and more came per second than ever before, windows double. What the streams of a connection
- * have together beyond their initial windows stays within `maxWindowSize`: it bounds what a peer can make us hold.
+ * Lets receive windows grow to the bandwidth-delay product, so that a long fat pipe is full. When half a window has been consumed, pings measure what
+ * comes in a round trip; if that fills the window, and more came per second than when windows grew last, they double. What the streams of a
+ * connection have together beyond their initial windows stays within `maxWindowSize`: it bounds what a peer can make us hold.
  */
 export class WindowGrowth {
   /** Bytes that the window of a stream should have. */
@@ -23,8 +25,7 @@ export class WindowGrowth {
   private readonly ping: (callback: (acknowledged: boolean) => void) => boolean
   private measuring = false
   private sample = 0
-  private sentAt = 0
-  private roundTrip = 0
+  private startedAt = 0
   private trips = 0
   private bestRate = 0
 
@@ -49,8 +50,8 @@ export class WindowGrowth {
   onHalf(window: number): number {
     if (!this.measuring && this.target < this.most && this.ping(this.onPong)) {
       this.measuring = true
-      this.sample = 0
-      this.sentAt = this.now()
+      this.sample = this.trips = 0
+      this.startedAt = this.now()
     }
     const more = Math.min(this.target - window, this.left)
     if (more <= 0) return 0
@@ -64,13 +65,12 @@ export class WindowGrowth {
   }
 
   private readonly onPong = (acknowledged: boolean): void => {
+    if (acknowledged && ++this.trips < TRIPS && this.ping(this.onPong)) return
     this.measuring = false
-    if (!acknowledged) return
-    const trip = Math.max(SHORTEST, this.now() - this.sentAt)
-    this.roundTrip += (trip - this.roundTrip) / Math.min(++this.trips, SETTLED)
-    const rate = this.sample / this.roundTrip
-    if (rate <= this.bestRate) return
+    if (this.trips < TRIPS) return
+    const rate = this.sample / Math.max(SHORTEST, this.now() - this.startedAt)
+    if (rate < this.bestRate * BETTER) return
     this.bestRate = rate
-    if (this.sample >= this.target * FULL) this.target = Math.min(this.most, Math.max(this.target, 2 * this.sample))
+    if (this.sample >= this.target * FULL * TRIPS) this.target = Math.min(this.most, 2 * this.target)
   }
 }
