@@ -51,7 +51,10 @@ describe("windows", () => {
     const trips = upload(wire, 1, 60, { capacity })
     assert.isAtMost(trips[0]!, 262_144)
     // three doublings, since a window is opened by halves, of two trips and a start each
-    assert.isAtMost(trips.findLastIndex((bytes) => bytes < capacity), 12)
+    assert.isAtMost(
+      trips.findLastIndex((bytes) => bytes < capacity),
+      12
+    )
     assert.isAtMost(wire.connection.growth.target, 4 * capacity + 262_144)
   })
 

@@ -8,8 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
-import type { Duplex } from "node:stream"
-import { implement, memory, serve, settles, sockets, until } from "./Harness.ts"
+import { implement, memory, serve, type Serving, settles, sockets, until } from "./Harness.ts"
 import { framed } from "./Raw.ts"
 
 const WINDOW = 262_144
@@ -87,8 +86,10 @@ const head = (method: string, path: string, contentType: string): HeaderBlock =>
   ])
 
 /** Opens a stream whose replies lie until `take` is called. */
-const open = (duplex: Duplex, block: HeaderBlock, onDrain = (): void => {}) => {
-  const connection = ClientConnection.make(duplex)
+const open = Effect.fnUntraced(function* (server: Serving, block: HeaderBlock, onDrain = (): void => {}) {
+  const connection = ClientConnection.make(yield* server.connect)
+  // before the server drains
+  yield* Effect.addFinalizer(() => Effect.sync(() => connection.destroy()))
   const seen = { received: 0, taken: 0 }
   const stream = connection.request(
     block,
@@ -100,8 +101,8 @@ const open = (duplex: Duplex, block: HeaderBlock, onDrain = (): void => {}) => {
     stream.consumed(seen.received - seen.taken)
     seen.taken = seen.received
   }
-  return { connection, stream, seen, take }
-}
+  return { stream, seen, take }
+})
 
 for (const wire of [memory, sockets]) {
   describe(`HTTP/2 over ${wire.name}`, () => {
@@ -112,7 +113,7 @@ for (const wire of [memory, sockets]) {
           Effect.gen(function* () {
             const { seen, stream } = counted(length)
             const server = yield* serve({ wire, implementation: implement({ serverStream: () => stream }) })
-            const client = open(yield* server.connect, head(replies.method, replies.path, contentType))
+            const client = yield* open(server, head(replies.method, replies.path, contentType))
             client.stream.data(replies.body, true)
             yield* until(Effect.sync(() => client.seen.received > 0))
             const first = yield* settles(() => seen.produced)
@@ -124,7 +125,6 @@ for (const wire of [memory, sockets]) {
             client.take()
             yield* until(Effect.sync(() => client.seen.received > WINDOW))
             assert.isAtMost(yield* settles(() => seen.produced), (2 * WINDOW + HIGH_WATER) / length + 3)
-            client.connection.destroy()
           })
         )
       }
@@ -135,14 +135,15 @@ for (const wire of [memory, sockets]) {
         it.effect(`${name}: requests of ${length} bytes wait for the handler`, () =>
           Effect.gen(function* () {
             const { gate, implementation, seen } = yield* hesitant
-            const server = yield* serve({ wire, implementation })
+            // a window that could grow would do so with the parts of messages, which are taken as they come
+            const server = yield* serve({ wire, implementation, http2: { maxWindowSize: 0 } })
             const message = framed(withPayload(length))
             const total = Math.ceil(2_000_000 / message.length) + 4
             let sent = 0
             const more = (): void => {
               while (sent < total) if (!client.stream.data(message, ++sent === total)) return
             }
-            const client = open(yield* server.connect, head("POST", "/test.v1.Echo/ClientStream", contentType), () => more())
+            const client = yield* open(server, head("POST", "/test.v1.Echo/ClientStream", contentType), () => more())
             more()
             yield* until(Effect.sync(() => seen.taken === 1))
             const stopped = yield* settles(() => sent)
@@ -151,7 +152,6 @@ for (const wire of [memory, sockets]) {
             assert.isBelow(stopped, total)
             yield* gate.open
             yield* until(Effect.sync(() => seen.taken === total))
-            client.connection.destroy()
           })
         )
       }
