@@ -6,6 +6,7 @@ import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { Grpc } from "@effect-kratos/core/error/Status"
 import * as Metadata from "@effect-kratos/core/Metadata"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -14,11 +15,12 @@ import * as ErrorDetails from "../src/ErrorDetails.ts"
 import { ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb.ts"
 import { StatusSchema } from "../src/gen/google/rpc/status_pb.ts"
 import * as GrpcStatus from "../src/grpc/Status.ts"
+import * as WebClient from "../src/web/WebClient.ts"
 import { type Random, random } from "./codec/randomMessage.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
 import { ThingNotFound } from "./gen/test/v1/reason_effect.ts"
 import { Network } from "../src/Network.ts"
-import { clientOf, implement, join, serve } from "./Harness.ts"
+import { clientOf, implement, join, serve, sockets } from "./Harness.ts"
 import { clients } from "./Clients.ts"
 
 const plain = (details: ReadonlyArray<Detail> | undefined) => details?.map(({ type, value }) => ({ type, value: [...value] }))
@@ -142,13 +144,28 @@ describe("details of errors", () => {
     )
   })
 
+  const large: Detail = { type: "x.v1.Large", value: Uint8Array.from({ length: 30_000 }, (_, i) => i) }
+
   const failing = implement({
     unary: ({ text }) =>
-      text === "reason"
-        ? Effect.fail(new ThingNotFound({ message: "m", metadata: { a: "b" }, details: someDetails }))
-        : Effect.fail(KratosError.make(409, "R", "m", { details: someDetails })),
+      text === "large"
+        ? Effect.fail(KratosError.make(409, "", "m", { details: [large] }))
+        : text === "reason"
+          ? Effect.fail(new ThingNotFound({ message: "m", metadata: { a: "b" }, details: someDetails }))
+          : Effect.fail(KratosError.make(409, "R", "m", { details: someDetails })),
     serverStream: () => Stream.fail(KratosError.make(409, "R", "m", { details: someDetails }))
   })
+
+  it.effect("arrive in browsers", () =>
+    Effect.gen(function* () {
+      const { address } = yield* serve({ wire: sockets, implementation: failing })
+      const context = yield* Layer.build(WebClient.layer(Echo, { baseUrl: `http://127.0.0.1:${address.port}` }))
+      const echo = Context.get(context, Echo)
+      for (const call of [echo.unary({ text: "reason" }), Stream.runDrain(echo.serverStream({}))]) {
+        assert.deepStrictEqual(plain((yield* Effect.flip(call as Effect.Effect<unknown, ThingNotFound>)).details), plain(someDetails))
+      }
+    })
+  )
 
   for (const { name, options } of clients) {
     it.effect(`arrive over ${name}, with declared reasons too, and through a service between`, () =>
@@ -169,6 +186,7 @@ describe("details of errors", () => {
           assert.instanceOf(typed, ThingNotFound)
           assert.deepStrictEqual([typed.message, typed.metadata], ["m", { a: "b" }])
           assert.deepStrictEqual(plain(typed.details), plain(someDetails))
+          assert.deepStrictEqual(plain((yield* Effect.flip(each.unary({ text: "large" }))).details), plain([large]))
           const streamed = yield* Effect.flip(Stream.runDrain(each.serverStream({})))
           assert.deepStrictEqual(plain(streamed.details), plain(someDetails))
         }

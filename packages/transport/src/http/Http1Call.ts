@@ -12,6 +12,9 @@ import { EMPTY } from "./HttpExchange.ts"
 /** How many bytes of a reply may wait for `consumed`. */
 const WINDOW = 262_144
 
+/** Largest head of a reply, in bytes, as our limit of HTTP/2. */
+const MAX_HEAD = 65_536
+
 /** How often a GET is sent again that was lost with a connection that had been idle. */
 const RETRIES = 3
 
@@ -59,7 +62,7 @@ export class Http1Call implements ClientStream {
       else if (!name.startsWith(":")) headers.push(name, value)
     }
     if (this.body !== undefined) headers.push("content-length", String(this.body.length))
-    const sent = http.request({ agent: node.agent, method, path, headers })
+    const sent = http.request({ agent: node.agent, method, path, headers, maxHeaderSize: MAX_HEAD })
     sent.on("error", (error: Error) => {
       if (this.closed || this.reply !== undefined || sent !== this.sent) return
       if (error instanceof NotConnected) {

@@ -29,6 +29,8 @@ import * as Server from "../../src/Server.ts"
 
 class NotThere extends Reason.make<NotThere>("test.NotThere")("NotThere", { code: 404, reason: "NOT_THERE" }) {}
 
+const detail = { type: "x.v1.A", value: Uint8Array.of(1, 255) }
+
 class Things extends RpcGroup.make(
   Rpc.make("Get", { payload: { id: Schema.Int }, success: Schema.String, error: NotThere }),
   Rpc.make("Count", { payload: { to: Schema.Int }, success: Schema.Int, stream: true }),
@@ -43,7 +45,7 @@ const setup = (protocol: "http" | "websocket") =>
     const Live = Things.toLayer({
       Get: ({ id }) =>
         id < 0
-          ? Effect.fail(new NotThere({ message: `no thing ${id}`, metadata: { id: String(id) } }))
+          ? Effect.fail(new NotThere({ message: `no thing ${id}`, metadata: { id: String(id) }, details: [detail] }))
           : (Effect.map(Call, (call) => `${call.operation} ${id}`).pipe(Effect.provide(Layer.empty)) as Effect.Effect<string>),
       Count: ({ to }) => Stream.range(1, to),
       Hang: () =>
@@ -82,6 +84,7 @@ it.live.each(["http", "websocket"] as const)("serves a group beside the services
     const error = yield* Effect.flip(client.Get({ id: -1 }))
     assert.instanceOf(error, NotThere)
     assert.deepStrictEqual((error as NotThere).metadata, { id: "-1" })
+    assert.deepStrictEqual((error as NotThere).details, [detail])
     assert.deepStrictEqual(yield* Stream.runCollect(client.Count({ to: 3 })), [1, 2, 3])
     assert.deepStrictEqual(seen, [
       "start /things/Get unary",
