@@ -80,9 +80,10 @@ const makeInput = (random: Random): string => {
   return String.fromCharCode(which) + (random.below(8) === 0 ? bytes : mutate(random, bytes, WORDS))
 }
 
-const parts = (input: string): { readonly schema: DescMessage; readonly bytes: Buffer } => ({
+const parts = (input: string): { readonly schema: DescMessage; readonly bytes: Uint8Array } => ({
   schema: schemas[input.charCodeAt(0) % schemas.length]!,
-  bytes: bytesOf(input.slice(1))
+  // no Buffer: views of one are Buffers again
+  bytes: Uint8Array.from(bytesOf(input.slice(1)))
 })
 
 export const binary: Target = {

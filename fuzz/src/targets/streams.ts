@@ -195,6 +195,24 @@ const readEvents = (list: ReadonlyArray<Uint8Array>): string => {
   return seen.join("|")
 }
 
+/** The same by the line, as html.spec.whatwg.org section 9.2 has it; names are trimmed, as Kratos does. */
+const plainEvents = (text: string): string => {
+  const seen: Array<string> = []
+  let name = ""
+  let data: Array<string> = []
+  // what is behind the last line end is no line
+  for (const line of text.split(/\r\n|\n|\r/).slice(0, -1)) {
+    const [, field = line, value = ""] = /^([^:]*):? ?([^]*)$/.exec(line) ?? []
+    if (line === "") {
+      if (data.length > 0) seen.push(`${name}=${data.join("\n")}`)
+      name = ""
+      data = []
+    } else if (field === "data") data.push(value)
+    else if (field === "event") name = bytesOf(value).toString("utf8").trim()
+  }
+  return seen.join("|")
+}
+
 const events: Target = {
   name: "events",
   share: 1.2,
@@ -208,6 +226,8 @@ const events: Target = {
       one === many || (one.endsWith("too large") && many.endsWith("too large")) || input.length > MOST,
       () => `whole: ${one}\nin parts: ${many}`
     )
+    const text = input.slice(3)
+    if (text.length <= MOST) holds(one === plainEvents(text), () => `read as ${one}, is ${plainEvents(text)}`)
     const payload = input.slice(3, 600)
     const back = readEvents([EventFraming.encode("message", bytesOf(payload))])
     holds(back === `message=${payload.replaceAll(/\r\n?/g, "\n")}`, () => `written, then read as ${back}`)

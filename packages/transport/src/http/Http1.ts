@@ -67,6 +67,7 @@ export const make = (handler: Handler, options: Options): Http1 => {
     {
       maxHeaderSize: options.maxHeaderBytes,
       headersTimeout: options.headersTimeout,
+      connectionsCheckingInterval: CHECK,
       keepAliveTimeout: options.keepAliveTimeout,
       requireHostHeader: true,
       joinDuplicateHeaders: false
@@ -83,7 +84,7 @@ export const make = (handler: Handler, options: Options): Http1 => {
       socket.destroy()
       return
     }
-    const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request"
+    const status = STATUS[error.code ?? ""] ?? "400 Bad Request"
     const body = JSON.stringify({ code: Number(status.slice(0, 3)), reason: "", message: status.slice(4).toLowerCase(), metadata: {} })
     socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
   })
@@ -121,6 +122,15 @@ export const make = (handler: Handler, options: Options): Http1 => {
       server.closeAllConnections()
     }
   }
+}
+
+/** How often the times of heads and requests are looked at, in milliseconds: so much longer may they take. */
+const CHECK = 10_000
+
+/** What a client is told of an error of the parser; the rest is 400. */
+const STATUS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout"
 }
 
 // "close" follows

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Duplex } from "node:stream"
 import type { DeadlineTimers } from "../../src/DeadlineTimers.ts"
+import * as Http1 from "../../src/http/Http1.ts"
 import * as Http1Fast from "../../src/http/Http1Fast.ts"
 import { type Handler, EMPTY } from "../../src/http/HttpExchange.ts"
 import * as MemoryDuplex from "../../src/MemoryDuplex.ts"
@@ -109,5 +110,24 @@ describe("slow clients of HTTP/1.1", () => {
       connect(first)
       assert.strictEqual(counts.handedOff, 1)
     }
+  })
+
+  it("a head that takes too long is 408, one that is too large 431, the rest 400; the connection ends", async () => {
+    const http1 = Http1.make(() => {}, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: KEEP_ALIVE })
+    for (const [code, status] of [
+      ["ERR_HTTP_REQUEST_TIMEOUT", 408],
+      ["HPE_HEADER_OVERFLOW", 431],
+      ["HPE_INVALID_HEADER_TOKEN", 400]
+    ] as const) {
+      const [client, server] = MemoryDuplex.make()
+      let text = ""
+      client.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")))
+      // as Node does when the time of a head is over
+      http1.server.emit("clientError", Object.assign(new Error(code), { code }), server)
+      for (let i = 0; i < 6; i++) await turn()
+      assert.match(text, new RegExp(`^HTTP/1.1 ${status} `))
+      assert.isTrue(client.readableEnded || client.destroyed)
+    }
+    http1.destroy()
   })
 })
