@@ -1,6 +1,8 @@
 import type { Stream } from "../Stream.ts"
 
 const SMALLEST = 16
+/** Spreads numbers that follow one another (2^32 through the golden ratio): side by side they would make runs as long as the table is full. */
+const SPREAD = 0x9e3779b1
 
 /**
  * The open streams of a connection. The newest one is kept beside the table: an exchange that is over before the next one starts never enters it.
@@ -11,6 +13,8 @@ const SMALLEST = 16
 export class StreamTable {
   private slots: Array<Stream | undefined> = fresh(SMALLEST)
   private mask = SMALLEST - 1
+  /** From 32 bits to a slot. */
+  private shift = Math.clz32(SMALLEST - 1)
   private used = 0
   private newest: Stream | undefined = undefined
 
@@ -19,9 +23,9 @@ export class StreamTable {
   }
 
   get(id: number): Stream | undefined {
-    const { mask, newest, slots } = this
+    const { mask, newest, shift, slots } = this
     if (newest !== undefined && newest.id === id) return newest
-    for (let at = (id >>> 1) & mask; ; at = (at + 1) & mask) {
+    for (let at = Math.imul(id, SPREAD) >>> shift; ; at = (at + 1) & mask) {
       const stream = slots[at]
       if (stream === undefined || stream.id === id) return stream
     }
@@ -43,8 +47,8 @@ export class StreamTable {
       this.newest = undefined
       return
     }
-    const { mask, slots } = this
-    let at = (stream.id >>> 1) & mask
+    const { mask, shift, slots } = this
+    let at = Math.imul(stream.id, SPREAD) >>> shift
     while (slots[at] !== stream) {
       if (slots[at] === undefined) return
       at = (at + 1) & mask
@@ -55,7 +59,7 @@ export class StreamTable {
     for (let next = (hole + 1) & mask; ; next = (next + 1) & mask) {
       const moved = slots[next]
       if (moved === undefined) break
-      const home = (moved.id >>> 1) & mask
+      const home = Math.imul(moved.id, SPREAD) >>> shift
       if (((next - home) & mask) < ((next - hole) & mask)) continue
       slots[hole] = moved
       hole = next
@@ -74,8 +78,8 @@ export class StreamTable {
   }
 
   private put(stream: Stream): void {
-    const { mask, slots } = this
-    let at = (stream.id >>> 1) & mask
+    const { mask, shift, slots } = this
+    let at = Math.imul(stream.id, SPREAD) >>> shift
     while (slots[at] !== undefined) at = (at + 1) & mask
     slots[at] = stream
   }
@@ -84,6 +88,7 @@ export class StreamTable {
     const { slots } = this
     this.slots = fresh(Math.max(SMALLEST, length))
     this.mask = this.slots.length - 1
+    this.shift = Math.clz32(this.mask)
     for (const stream of slots) if (stream !== undefined) this.put(stream)
   }
 }
