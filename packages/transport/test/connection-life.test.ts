@@ -1,4 +1,5 @@
 /** How long connections live, and how many there are. */
+import { Call } from "@effect-kratos/core/Call"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -101,6 +102,37 @@ for (const wire of [memory, sockets]) {
         const fresh = rawClient(yield* server.connect)
         assert.strictEqual(grpcStatus(yield* fresh.send(UNARY, empty)), 0)
         fresh.connection.destroy()
+      })
+    )
+
+    it.effect("grow old without a failed call, whenever it comes", () =>
+      Effect.gen(function* () {
+        const implementation = implement({ unary: () => Effect.map(Call, ({ peer }) => ({ text: peer })) })
+        const server = yield* serve({ wire, implementation, maxConnectionAge: 1000 })
+        const peers = new Set<string>()
+        const { echo } = yield* clientOf(server)
+        const state = { goesOn: true, calls: 0 }
+        const caller = Effect.gen(function* () {
+          while (state.goesOn) {
+            peers.add((yield* echo.unary({})).text)
+            state.calls++
+            yield* turn
+          }
+        })
+        const callers = yield* Effect.forkChild(
+          Effect.all(
+            Array.from({ length: 5 }, () => caller),
+            { concurrency: "unbounded" }
+          )
+        )
+        for (let i = 0; i < 20; i++) {
+          const { calls } = state
+          yield* until(Effect.sync(() => state.calls > calls + 5 || callers.pollUnsafe() !== undefined))
+          yield* TestClock.adjust(1110)
+        }
+        state.goesOn = false
+        yield* Fiber.join(callers)
+        assert.isAtLeast(peers.size, 10, "each age brings another connection")
       })
     )
 
