@@ -14,6 +14,7 @@ import type { Duplex } from "node:stream"
 import { Admission } from "./Admission.ts"
 import * as ConnectionLife from "./ConnectionLife.ts"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
+import * as EngineTimers from "./EngineTimers.ts"
 import * as GrpcServer from "./grpc/Server.ts"
 import * as Http1Fast from "./http/Http1Fast.ts"
 import * as Http1 from "./http/Http1.ts"
@@ -118,7 +119,7 @@ export const serve = Effect.fnUntraced(function* (
     http2.add(connection)
     return connection
   }
-  const after = ConnectionLife.after(timers)
+  const after = EngineTimers.after(timers)
 
   const accept = ({ duplex, peer, tls }: Accepted): void => {
     if (closing) return void duplex.destroy()

@@ -7,6 +7,7 @@ import type * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Effect from "effect/Effect"
 import { Socket } from "node:net"
 import type { DeadlineTimers } from "../DeadlineTimers.ts"
+import * as EngineTimers from "../EngineTimers.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import { type ConnectOptions, type NetworkShape, text } from "../Network.ts"
 import * as NetworkError from "../NetworkError.ts"
@@ -47,10 +48,7 @@ export const dial = (
         recycle: duplex instanceof Socket,
         // on the clock of the program, as deadlines are
         now: timers.now,
-        after: (milliseconds, task) => {
-          const timer = timers.add(timers.now() + milliseconds, task)
-          return () => timers.remove(timer)
-        },
+        after: EngineTimers.after(timers),
         settingsTimeout: finite(connectTimeout),
         maxIdle: finite(idleTimeout),
         keepAliveInterval: finite(keepAlive?.interval ?? Number.POSITIVE_INFINITY),
