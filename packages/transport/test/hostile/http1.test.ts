@@ -112,6 +112,26 @@ describe("slow clients of HTTP/1.1", () => {
     }
   })
 
+  it("requests in a pipeline whose replies are not read: one waits for the other, and the rest for the client", async () => {
+    const { connect, counts } = serve()
+    const client = connect("GET /0 HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.pause()
+    const part = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000)
+    let written = 0
+    for (; written < 200 && !client.writableNeedDrain; written++) {
+      client.write(part)
+      for (let i = 0; i < 4; i++) await turn()
+    }
+    // 28 KiB each: what both ends of a connection keep, and 64 KiB in between
+    assert.isBelow(written, 10)
+    assert.isBelow(counts.asked.length, 1000)
+    const before = counts.asked.length
+    client.resume()
+    for (let i = 0; i < 2000 && counts.asked.length < 1 + written * 1000; i++) await turn()
+    assert.isAbove(counts.asked.length, before)
+    assert.strictEqual(counts.asked.length, 1 + written * 1000)
+  })
+
   it("a head that takes too long is 408, one that is too large 431, the rest 400; the connection ends", async () => {
     const http1 = Http1.make(() => {}, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: KEEP_ALIVE })
     for (const [code, status] of [
