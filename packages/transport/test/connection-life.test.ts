@@ -186,6 +186,14 @@ for (const wire of [memory, sockets]) {
         assert.isFalse(raw.connection.closing)
         yield* TestClock.adjust(1010)
         yield* until(Effect.sync(() => raw.connection.closed))
+        const http = talk(yield* server.connect)
+        yield* http.write(post("{}"))
+        yield* http.says(/200 OK/)
+        yield* TestClock.adjust(4990)
+        yield* turns
+        assert.isFalse(http.duplex.destroyed)
+        yield* TestClock.adjust(30)
+        yield* http.closed
       })
     )
 
