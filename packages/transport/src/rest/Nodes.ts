@@ -8,9 +8,11 @@ import type * as Scope from "effect/Scope"
 import * as http from "node:http"
 import * as net from "node:net"
 import type { Duplex } from "node:stream"
+import * as ConnectionOptions from "../channel/ConnectionOptions.ts"
 import type { DeadlineTimers } from "../DeadlineTimers.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import { type Address, type ConnectOptions, Network, text } from "../Network.ts"
+import * as NetworkError from "../NetworkError.ts"
 import * as Resolver from "../Resolver.ts"
 import * as Tls from "../Tls.ts"
 
@@ -32,7 +34,6 @@ export interface Node {
 
 /** How long an idle connection is kept, in milliseconds, unless its server says less. */
 const IDLE = 30_000
-const CONNECT = "20 seconds"
 
 export const make = Effect.fnUntraced(function* (
   target: string,
@@ -41,16 +42,17 @@ export const make = Effect.fnUntraced(function* (
   tls?: ConnectOptions["tls"]
 ): Effect.fn.Return<Nodes, never, Scope.Scope> {
   const network = yield* Network
+  const { connectTimeout, lookup } = ConnectionOptions.resolve(yield* ConnectionOptions.Current)
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const open = (address: Address): Node => {
     const name = text(address)
     const session = new Tls.ClientSession()
-    const connect = network.connect({ ...address, tls: tls && { ...tls, session, protocol: "http/1.1" } }).pipe(
+    const connect = network.connect({ ...address, lookup, tls: tls && { ...tls, session, protocol: "http/1.1" } }).pipe(
       Effect.timeoutOrElse({
-        duration: CONNECT,
-        orElse: () => Effect.fail(GrpcError.unavailable(`connecting to ${name} took more than ${CONNECT}`))
+        duration: connectTimeout,
+        orElse: () => Effect.fail(NetworkError.tooLate(address, name, connectTimeout))
       }),
-      Effect.mapError((error) => (error instanceof KratosError.KratosError ? error : GrpcError.unavailable(error.message, error)))
+      Effect.mapError(GrpcError.unreachable)
     )
     const agent = new NodeAgent((done) => {
       run(connect).addObserver((exit) =>
