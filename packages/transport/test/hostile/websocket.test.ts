@@ -36,7 +36,7 @@ const attacks: ReadonlyArray<readonly [what: string, next: Uint8Array, reads: bo
   ["pings whose answers are not read", many(500, frame(Buffer.alloc(125), PING)), false],
   ["a message in empty fragments without end", many(1000, frame("", 0, { final: false })), true],
   ["a message in fragments of a byte without end", many(1000, frame("x", 0, { final: false })), true],
-  ["a length above the limit", frame("", TEXT, { length: 0x7fffffff }), true],
+  ["a length above the limit", frame("", TEXT, { length: 5_000_000 }), true],
   ["frames behind its own close", Buffer.concat([frame(Buffer.from([3, 232]), CLOSE), many(100, frame("x"))]), true],
   ["opcodes that do not exist", frame("x", 11), true]
 ]
