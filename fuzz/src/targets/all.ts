@@ -1,4 +1,5 @@
 import type { Target } from "../Target.ts"
+import { client } from "./client.ts"
 import { codecs, jsonText } from "./codecs.ts"
 import { chunks, frames } from "./frames.ts"
 import { decoding, roundTrip } from "./hpack.ts"
@@ -23,5 +24,6 @@ export const targets: ReadonlyArray<Target> = [
   jsonText,
   ...streams,
   ...texts,
-  whole
+  whole,
+  client
 ]
