@@ -1,9 +1,11 @@
 /** Servers that go away while calls are on their way to them: no call fails, and none is acted on twice. */
+import * as KratosError from "@effect-kratos/core/error/KratosError"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import type { Duplex } from "node:stream"
 import * as Network from "../../src/Network.ts"
 import { clientOf, turn, until } from "../Harness.ts"
 import { scripted } from "../Raw.ts"
@@ -114,6 +116,31 @@ describe("a server that goes away", () => {
       assert.isAbove(server.seen.connections, 50)
       yield* echo.unary({})
       yield* until(Effect.sync(() => open() === 1))
+    })
+  )
+
+  it.effect("a lost connection takes along only what had left", () =>
+    Effect.gen(function* () {
+      const server = yield* scripted((stream) => answer(stream))
+      const { network, state } = yield* watched(server.network)
+      const { echo } = yield* clientOf({ address: server.address, network })
+      yield* echo.unary({})
+      const [duplex] = state.duplexes
+      // a socket that is full: what is written to it is on its way for ever, and nothing more is written
+      duplex!.write = (() => false) as Duplex["write"]
+      const left = yield* Effect.forkChild(Effect.flip(echo.unary({})), { startImmediately: true })
+      yield* Effect.repeat(turn, { times: 3 })
+      const waiting = yield* Effect.forkChild(Effect.all([echo.unary({}), echo.clientStream(Stream.make({}, {}))], { concurrency: 2 }), {
+        startImmediately: true
+      })
+      yield* Effect.repeat(turn, { times: 3 })
+      duplex!.destroy()
+      assert.strictEqual(KratosError.code(yield* Fiber.join(left)), 503)
+      assert.deepStrictEqual(
+        (yield* Fiber.join(waiting)).map(({ text }) => text),
+        ["hello", "hello"]
+      )
+      assert.strictEqual(server.seen.connections, 2)
     })
   )
 })
