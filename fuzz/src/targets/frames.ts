@@ -177,7 +177,7 @@ export const frames: Target = {
 const joined = (heard: ReadonlyArray<Exchange>): string =>
   heard
     .map(({ events, received }) =>
-      [...events.filter((event) => !event.startsWith("data")), received, events.some((event) => /^data.* end$/.test(event))].join()
+      [...events.filter((event) => !event.startsWith("data")), received, events.some((event) => /^data[^]* end$/.test(event))].join()
     )
     .join("\n")
 
