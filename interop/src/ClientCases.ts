@@ -4,6 +4,7 @@ import { Grpc } from "@effect-kratos/core/error/Status"
 import * as Metadata from "@effect-kratos/core/Metadata"
 import type { Channels } from "@effect-kratos/transport/Channels"
 import { Health as HealthDesc, HealthCheckResponse_ServingStatus } from "@effect-kratos/transport/gen/grpc/health/v1/health_pb"
+import type * as Client from "@effect-kratos/transport/Client"
 import { wasCompressed } from "@effect-kratos/transport/MessageCompression"
 import * as Service from "@effect-kratos/transport/Service"
 import type * as Cause from "effect/Cause"
@@ -121,7 +122,7 @@ const metadata = Effect.gen(function* () {
 })
 
 /** A client that compresses its requests, for one call. */
-const compressed = (target: string) => Layer.fresh(Echo.client(target, { compression: "gzip" }))
+const compressed = (target: string, tls: Tls) => Layer.fresh(Echo.client(target, { compression: "gzip", tls }))
 
 const compressible = new TextEncoder().encode("compressible ".repeat(10_000))
 
@@ -129,8 +130,10 @@ class Health extends Service.make<Health>()(HealthDesc, { errors: [] }) {}
 
 type Check = Effect.Effect<void, unknown, Echo | Channels>
 
+type Tls = Client.Options["tls"]
+
 /** All cases, by name; a text says why our client cannot judge one. */
-export const cases = (target: string): Record<Case, Check | string> => ({
+export const cases = (target: string, tls?: Tls): Record<Case, Check | string> => ({
   unary: Effect.flatMap(unary({ text: "hällo", payload: pattern(300) }), (reply) => same(reply, "hällo", pattern(300))),
   "unary-empty": Effect.flatMap(unary({}), (reply) => same(reply, "")),
   "unary-concurrent": Effect.forEach(
@@ -199,21 +202,21 @@ export const cases = (target: string): Record<Case, Check | string> => ({
   metadata,
   gzip: Effect.provide(
     Effect.flatMap(unary({ text: "z", payload: compressible }), (reply) => same(reply, "z", compressible)),
-    compressed(target)
+    compressed(target, tls)
   ),
   "gzip-reply": Effect.provide(
     Effect.flatMap(unary({ text: "z", payload: compressible }), (reply) =>
       check(() => assert.ok(wasCompressed(reply), "the reply was not compressed"))
     ),
-    compressed(target)
+    compressed(target, tls)
   ),
   large: Effect.flatMap(unary({ text: "1 MiB", payload: pattern(1 << 20) }), (reply) => same(reply, "1 MiB", pattern(1 << 20))),
   oversize: Effect.gen(function* () {
     yield* hasCode(yield* Effect.flip(unary({ payload: pattern(5 << 20) })), Grpc.RESOURCE_EXHAUSTED)
     yield* same(yield* unary({ text: "still there" }), "still there")
   }),
-  "unknown-method": Effect.flatMap(Effect.flip(Unlisted.method(target)), (error) => hasCode(error, Grpc.UNIMPLEMENTED)),
-  "unknown-service": Effect.flatMap(Effect.flip(Unlisted.service(target)), (error) => hasCode(error, Grpc.UNIMPLEMENTED)),
+  "unknown-method": Effect.flatMap(Effect.flip(Unlisted.method(target, tls)), (error) => hasCode(error, Grpc.UNIMPLEMENTED)),
+  "unknown-service": Effect.flatMap(Effect.flip(Unlisted.service(target, tls)), (error) => hasCode(error, Grpc.UNIMPLEMENTED)),
   health: Effect.provide(
     Effect.gen(function* () {
       const health = yield* Health
@@ -223,6 +226,6 @@ export const cases = (target: string): Record<Case, Check | string> => ({
       }
       yield* hasCode(yield* Effect.flip(health.check({ service: "test.v1.Nope" })), Grpc.NOT_FOUND)
     }),
-    Layer.fresh(Health.client(target))
+    Layer.fresh(Health.client(target, { tls }))
   )
 })

@@ -2,6 +2,7 @@
 import { clone, createFileRegistry, type DescFile, type DescService } from "@bufbuild/protobuf"
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt"
 import type { Channels } from "@effect-kratos/transport/Channels"
+import type * as Client from "@effect-kratos/transport/Client"
 import * as Service from "@effect-kratos/transport/Service"
 import * as Effect from "effect/Effect"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
@@ -23,22 +24,24 @@ const renamed = (from: string, to: string): DescService => {
   return service
 }
 
+type Tls = Client.Options["tls"]
+
 class Unlisted {
   declare readonly _: never
 }
 
-const call = (target: string, service: () => DescService, method: string): Effect.Effect<unknown, unknown, Channels> =>
+const call = (target: string, tls: Tls, service: () => DescService, method: string): Effect.Effect<unknown, unknown, Channels> =>
   Effect.suspend(() => {
     const tag = Service.make<Unlisted>()(service())
     // a client without generated code has no types; the descriptor says that it is a unary method
     const use = Effect.flatMap(tag, (client) =>
       (client as unknown as Record<string, (request: object) => Effect.Effect<unknown, unknown>>)[method]!({})
     )
-    return Effect.provide(use, tag.client(target))
+    return Effect.provide(use, tag.client(target, { tls }))
   })
 
 /** Calls `/test.v1.Echo/Nope`. */
-export const method = (target: string) => call(target, () => renamed("Old", "Nope"), "nope")
+export const method = (target: string, tls?: Tls) => call(target, tls, () => renamed("Old", "Nope"), "nope")
 
 /** Calls `/test.v1.Nope/Unary`. */
-export const service = (target: string) => call(target, () => renamed("Echo", "Nope"), "unary")
+export const service = (target: string, tls?: Tls) => call(target, tls, () => renamed("Echo", "Nope"), "unary")

@@ -1,5 +1,6 @@
 /**
- * Takes a server of `test.v1.Echo` through the cases with our own client: client.ts HOST:PORT [CASE ...].
+ * Takes a server of `test.v1.Echo` through the cases with our own client: client.ts HOST:PORT [--ca=FILE] [CASE ...], over TLS when it is told whose
+ * certificates to trust.
  * It prints "ok NAME", "skip NAME why" or "FAIL NAME why" for each and ends with 1 when one failed.
  */
 import * as Channels from "@effect-kratos/transport/Channels"
@@ -12,11 +13,15 @@ import * as Layer from "effect/Layer"
 import * as ClientCases from "./ClientCases.ts"
 import { Echo } from "./gen/test/v1/echo_effect.ts"
 
-const [target = "", ...only] = process.argv.slice(2)
+const [target = "", ...rest] = process.argv.slice(2)
+const only = rest.filter((word) => !word.startsWith("--"))
+const ca = rest.find((word) => word.startsWith("--ca="))?.slice("--ca=".length)
+// one object, so that all clients share connections
+const tls = ca === undefined ? undefined : { ca }
 
 const main = Effect.gen(function* () {
   let failed = false
-  for (const [name, run] of Object.entries(ClientCases.cases(target))) {
+  for (const [name, run] of Object.entries(ClientCases.cases(target, tls))) {
     if (only.length > 0 && !only.includes(name)) continue
     if (typeof run === "string") {
       yield* Console.log(`skip ${name} ${run}`)
@@ -32,4 +37,6 @@ const main = Effect.gen(function* () {
   process.exitCode = failed ? 1 : 0
 })
 
-NodeRuntime.runMain(Effect.provide(main, Echo.client(target, ClientCases.options).pipe(Layer.provideMerge(Channels.layerDirect))))
+NodeRuntime.runMain(
+  Effect.provide(main, Echo.client(target, { ...ClientCases.options, tls }).pipe(Layer.provideMerge(Channels.layerDirect)))
+)
