@@ -191,7 +191,10 @@ let seen: Array<Seen> = []
 
 const handler: Handler = (exchange) => {
   const { authority, method, target } = exchange
-  const request: Seen = { head: JSON.stringify([method, target, authority, exchange.header("x-a") ?? null]), body: undefined }
+  const request: Seen = {
+    head: JSON.stringify([method, target, authority, exchange.header("x-a") ?? null, ...exchange.fields]),
+    body: undefined
+  }
   seen.push(request)
   exchange.readBody(1000, (body) => {
     request.body = body instanceof Uint8Array ? textOf(body) : "too large"
