@@ -15,6 +15,8 @@ export type Format = "proto" | "json"
 export interface MessageCodec {
   /** Undefined when the bytes are not such a message. The message refers to them only when they are `owned`: nobody writes to them any more. */
   readonly decode: (bytes: Uint8Array, owned?: boolean) => Message | undefined
+  /** Whether a message may hold bytes of what it was decoded from, when those are `owned`. */
+  readonly keepsBytes: boolean
   /** Throws what protobuf-es throws when `reply` is not what its type says; callers report it as a defect of the handler. */
   readonly encode: (reply: Reply) => Uint8Array
   /** Appends the same behind a prefix of gRPC, uncompressed. What it throws leaves the writer as it was. */
@@ -70,6 +72,7 @@ export const proto = (schema: DescMessage): MessageCodec => {
   const copies = hasBytes(schema, new Set())
   const slow = (reply: Reply) => toBinary(schema, complete(schema, reply))
   return {
+    keepsBytes: copies,
     decode: (bytes, owned = false) => {
       try {
         if (decoder !== undefined) return decoder(bytes, owned)
@@ -119,6 +122,7 @@ export const json = (schema: DescMessage, registry: Registry): MessageCodec => {
   const reader = JsonReader.make({ ignoreUnknown: true, maxDepth: MAX_DEPTH, registryOf: () => registry })
   const encode = (reply: Reply) => Utf8.encode(write(complete(schema, reply)))
   return {
+    keepsBytes: false,
     decode: (bytes) => {
       try {
         return reader.message(schema, Utf8.decodeText(bytes))

@@ -32,6 +32,8 @@ export const writePrefix = (target: Uint8Array, offset: number, length: number, 
   target[offset + 4] = length
 }
 
+const SMALL = 4096
+
 /** Reads the messages of one direction of a stream. */
 export class Reader {
   private readonly maxBytes: number
@@ -50,8 +52,8 @@ export class Reader {
     return this.filled === 0
   }
 
-  /** Takes a payload and calls `emit` with each message that it completes. */
-  push(data: Uint8Array, emit: Emit): KratosError | undefined {
+  /** Takes a payload and calls `emit` with each message that it completes. `owned`: messages may keep what lies whole in it. */
+  push(data: Uint8Array, emit: Emit, owned = false): KratosError | undefined {
     let offset = 0
     while (offset < data.length) {
       if (this.filled === 0 && data.length - offset >= PREFIX) {
@@ -59,7 +61,7 @@ export class Reader {
         if (length > this.maxBytes) return GrpcError.tooLarge(length, this.maxBytes)
         const end = offset + PREFIX + length
         if (end <= data.length) {
-          const error = this.emit(data[offset]!, data.subarray(offset + PREFIX, end), false, emit)
+          const error = this.emit(data[offset]!, data.subarray(offset + PREFIX, end), owned, emit)
           if (error !== undefined) return error
           offset = end
           continue
@@ -98,8 +100,9 @@ export class Reader {
   private grow(total: number, coming: number): void {
     const needed = this.filled + coming
     if (this.partial!.length >= Math.min(total, needed)) return
-    // not cleared: what has not come is not shown
-    const grown = new Uint8Array(Buffer.allocUnsafeSlow(Math.min(total, Math.max(needed, this.partial!.length * 4))).buffer)
+    const size = Math.min(total, Math.max(needed, this.partial!.length * 4))
+    // large memory is not cleared: what has not come is not shown
+    const grown = size <= SMALL ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
     grown.set(this.partial!.subarray(0, this.filled))
     this.partial = grown
   }

@@ -17,6 +17,7 @@ import type { Reply } from "../Implementation.ts"
 import { type Ended, Incoming, type Operation } from "../Operation.ts"
 import { MessageQueue } from "../MessageQueue.ts"
 import type { Origin } from "../Origin.ts"
+import * as Slab from "../protobuf/Slab.ts"
 import type { Writer } from "../protobuf/Writer.ts"
 import { ReadAhead } from "../ReadAhead.ts"
 import * as Compression from "./Compression.ts"
@@ -276,14 +277,17 @@ class Exchange implements StreamListener {
   }
 
   private readRequests(part: Uint8Array, requests: MessageQueue<Message, KratosError.KratosError>): boolean {
+    const { input } = this.plan
     let failed: KratosError.KratosError | undefined
+    const read: GrpcMessage.Emit = (bytes, compressed, owned) => {
+      const message = failed === undefined ? input.decode(bytes, owned) : undefined
+      if (compressed && message !== undefined) MessageCompression.received(message)
+      if (message === undefined) failed ??= GrpcError.undecodable(this.operation.desc.input.typeName)
+      else requests.push(message, bytes.length)
+    }
+    // one copy for all messages of a part is cheaper than one for each field
     const error =
-      this.reader!.push(part, (bytes, compressed, owned) => {
-        const message = failed === undefined ? this.plan.input.decode(bytes, owned) : undefined
-        if (compressed && message !== undefined) MessageCompression.received(message)
-        if (message === undefined) failed ??= GrpcError.undecodable(this.operation.desc.input.typeName)
-        else requests.push(message, bytes.length)
-      }) ?? failed
+      (input.keepsBytes ? this.reader!.push(Slab.copy(part, 0, part.length), read, true) : this.reader!.push(part, read)) ?? failed
     if (error !== undefined) requests.end(Exit.fail(error))
     return error === undefined
   }

@@ -1,5 +1,7 @@
 /** Bytes to be read by compiled decoders. Every method throws on bytes that are no protobuf; reading past the end is noticed at the latest by the caller. */
 
+import * as Slab from "./Slab.ts"
+
 class Malformed extends Error {}
 
 /** Longest text, in bytes, that is looked at byte by byte. */
@@ -9,25 +11,6 @@ const MAX_BUILT = 24
 const MIN_SHARED = 48
 /** Longest message, in bytes, whose texts are parts of one string: each of them keeps all of it in memory. */
 const MAX_SHARED = 2048
-
-/** Longest field of type bytes that shares a slab of memory with others: memory of its own costs more than the copy. */
-const MAX_SLICED = 4096
-const SLAB = 16_384
-let slab = new Uint8Array(0)
-let used = 0
-
-const copyOf = (source: Uint8Array, start: number, end: number): Uint8Array => {
-  const length = end - start
-  if (slab.length - used < length) {
-    slab = new Uint8Array(SLAB)
-    used = 0
-  }
-  const at = used
-  used += length
-  if (length > 48) slab.set(source.subarray(start, end), at)
-  else for (let i = 0; i < length; i++) slab[at + i] = source[start + i]!
-  return new Uint8Array(slab.buffer, at, length)
-}
 
 // works on any view of bytes
 const latin1 = (bytes: Uint8Array, start: number, end: number): string => Buffer.prototype.latin1Slice.call(bytes, start, end)
@@ -163,8 +146,9 @@ export class Reader {
     const start = this.position
     this.position = end
     const { buffer } = this
-    if (this.owned && (end - start) * 2 >= buffer.length) return new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start)
-    return end - start > MAX_SLICED ? Uint8Array.prototype.slice.call(buffer, start, end) : copyOf(buffer, start, end)
+    if (this.owned && ((end - start) * 2 >= buffer.length || buffer.buffer.byteLength <= Slab.SIZE))
+      return new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start)
+    return Slab.copy(buffer, start, end)
   }
   string(): string {
     const end = this.end()
