@@ -22,6 +22,7 @@ import { Http2Exchange } from "./http/Http2Exchange.ts"
 import type { Handler } from "./http/HttpExchange.ts"
 import { type Accepted, type Address, format, Network } from "./Network.ts"
 import type { Origin } from "./Origin.ts"
+import * as SharedRead from "./SharedRead.ts"
 import * as Tls from "./Tls.ts"
 import type { ListenError } from "./NetworkError.ts"
 
@@ -116,6 +117,8 @@ export const serve = Effect.fnUntraced(function* (
       },
       onClose: () => void http2.delete(connection)
     })
+    // the engine copies what it keeps, and so do its listeners
+    if (duplex instanceof net.Socket) SharedRead.enable(duplex)
     http2.add(connection)
     return connection
   }

@@ -11,6 +11,7 @@ import * as EngineTimers from "../EngineTimers.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import { type ConnectOptions, type NetworkShape, text } from "../Network.ts"
 import * as NetworkError from "../NetworkError.ts"
+import * as SharedRead from "../SharedRead.ts"
 import type { Resolved } from "./ConnectionOptions.ts"
 
 /** What is heard of a connection; its owner sets the functions. */
@@ -59,6 +60,8 @@ export const dial = (
         onGoAway: (code, _, debug) => events.onGoAway(code, debug),
         onClose: (error) => events.onClose(error)
       })
+      // the engine copies what it keeps, and so do its listeners
+      if (duplex instanceof Socket) SharedRead.enable(duplex)
       const settings = Effect.callback<void, NetworkError.ConnectError>((resume) => {
         events.onRoom = () => resume(Effect.void)
         events.onClose = (cause) => resume(Effect.fail(NetworkError.afterConnect(to, text(to), cause)))
