@@ -179,7 +179,7 @@ export const head: Target = {
 
 // ---- whole conversations
 
-const life = { retired: false }
+const life = () => ({ retired: false, served: false })
 const origin = { address: "fuzz", endpoint: "", identity: undefined }
 
 /** The requests of the conversation under way, as a handler sees them. */
@@ -214,7 +214,7 @@ const servers = () => {
     fast: Http1Fast.make({
       handler,
       eligible: (_method, target) => !target.startsWith("/slow"),
-      handOff: (duplex) => node.accept(duplex, origin, life),
+      handOff: (duplex) => node.accept(duplex, origin, life()),
       timers,
       ...limits
     })
@@ -270,11 +270,11 @@ export const exchange: Target = {
     const { fast, node } = servers()
     const asNode = (duplex: Duplex, first: Buffer): void => {
       duplex.unshift(first)
-      node.accept(duplex, origin, life)
+      node.accept(duplex, origin, life())
     }
     const expected = await converse(asNode, [text])
     for (const parts of [[text], [text.slice(0, cut), text.slice(cut)].filter((part) => part !== "")]) {
-      const got = await converse((duplex, first) => fast.accept(duplex, origin, first, life), parts)
+      const got = await converse((duplex, first) => fast.accept(duplex, origin, first, life()), parts)
       const heads = (list: ReadonlyArray<Seen>): string => list.map(({ head }) => `${head}\n`).join("")
       // what node:http still reads behind a request that it has refused depends on the cut
       holds(heads(expected).startsWith(heads(got)), () => `in ${parts.length} parts:\n${heads(got)}\nnode:http:\n${heads(expected)}`)

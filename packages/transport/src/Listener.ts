@@ -137,7 +137,7 @@ export const serve = Effect.fnUntraced(function* (
     if (tls?.protocol === "h2") return age(duplex, serveHttp2(duplex, origin, undefined))
     sniff(duplex, silent, timers, (first, isHttp2) => {
       if (isHttp2) return age(duplex, serveHttp2(duplex, origin, first))
-      const http1Life = { retired: false }
+      const http1Life = { retired: false, served: false }
       age(duplex, { shutdown: () => (http1Life.retired = true), close: () => duplex.destroy() })
       http1Fast.accept(duplex, origin, first, http1Life)
     })

@@ -80,9 +80,12 @@ beforeAll(async () => {
     return (server.address() as net.AddressInfo).port
   }
   fastPort = await listen((socket) =>
-    socket.once("data", (first: Buffer) => (socket.pause(), fast.accept(socket, origin, first, { retired: false }), socket.resume()))
+    socket.once(
+      "data",
+      (first: Buffer) => (socket.pause(), fast.accept(socket, origin, first, { retired: false, served: false }), socket.resume())
+    )
   )
-  nodePort = await listen((socket) => b.accept(socket, origin, { retired: false }))
+  nodePort = await listen((socket) => b.accept(socket, origin, { retired: false, served: false }))
   closers.push(
     () => a.destroy(),
     () => b.destroy(),
@@ -173,6 +176,18 @@ describe("the fast path of HTTP/1.1", () => {
     assert.strictEqual(await talk(fastPort, [request, MARKER]), expected, "the next request in a read of its own")
     const cut = Math.floor(request.length / 2)
     assert.strictEqual(await talk(fastPort, [request.slice(0, cut), request.slice(cut) + MARKER]), expected, "cut in the middle")
+  })
+
+  it.each(corpus)("answers like node:http behind a request of its own: %s", async (_name, request) => {
+    const first = corpus[0]![1]
+    const expected = await talk(nodePort, [first, request, MARKER])
+    assert.strictEqual(await talk(fastPort, [first, request, MARKER]), expected, "in reads of their own")
+    const cut = Math.floor(request.length / 2)
+    assert.strictEqual(
+      await talk(fastPort, [first + request.slice(0, cut), request.slice(cut, -1), request.slice(-1), MARKER]),
+      expected,
+      "in parts"
+    )
   })
 
   it("takes what is well-formed, and leaves the rest", async () => {

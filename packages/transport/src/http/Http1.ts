@@ -80,7 +80,7 @@ export const make = (handler: Handler, options: Options): Http1 => {
   server.emit("listening")
   // A malformed head has no exchange: answer in our error form and close.
   server.on("clientError", (error: ClientError, socket) => {
-    if (!socket.writable || error.code === "ECONNRESET" || isForeign(error)) {
+    if (!socket.writable || error.code === "ECONNRESET" || (isForeign(error) && (socket as WithOrigin)[LifeId]?.served !== true)) {
       socket.destroy()
       return
     }

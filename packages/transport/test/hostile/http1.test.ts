@@ -8,7 +8,7 @@ import { type Handler, EMPTY } from "../../src/http/HttpExchange.ts"
 import * as MemoryDuplex from "../../src/MemoryDuplex.ts"
 
 const origin = { address: "test", endpoint: "", identity: undefined }
-const life = { retired: false }
+const life = { retired: false, served: false }
 const KEEP_ALIVE = 65_000
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
