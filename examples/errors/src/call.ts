@@ -5,6 +5,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import * as Environment from "./Environment.ts"
 import { Users } from "./gen/user/v1/users_effect.ts"
 import { tour } from "./tour.ts"
@@ -29,4 +30,5 @@ const program = calls.pipe(
   })
 )
 
-NodeRuntime.runMain(program)
+// what fails is said once, by the program; the client's own warnings are for services
+NodeRuntime.runMain(Effect.provideService(program, References.MinimumLogLevel, "Error"))

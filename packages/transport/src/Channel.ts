@@ -186,8 +186,9 @@ export const make = Effect.fnUntraced(function* (
   const log = (node: Node, previous: State): void => {
     const { address, error, state } = node
     if (state === "transientFailure") {
-      const text = `${address} of ${target} cannot be reached`
-      fork(failing.has(address) ? Effect.logDebug(text, error) : Effect.logWarning(text, error))
+      // one line: the calls that this costs have the whole of it
+      const text = `${address} of ${target} cannot be reached${error === undefined ? "" : `: ${error.message}`}`
+      fork(failing.has(address) ? Effect.logDebug(text) : Effect.logWarning(text))
       failing.add(address)
     } else if (state === "ready") {
       failing.delete(address)
