@@ -52,8 +52,10 @@ export const encodeFramed = (codec: MessageCodec, reply: Reply): Uint8Array => {
 
 /** What a writer holds, in memory of its own; the writer is given back or gone. */
 const taken = (writer: Writer): Uint8Array => {
-  if (writer.position >= LARGE) return writer.view(0)
-  const bytes = Buffer.from(writer.view(0))
+  const { buffer, position } = writer
+  if (position >= LARGE) return writer.view(0)
+  const bytes = Buffer.allocUnsafe(position)
+  buffer.copy(bytes, 0, 0, position)
   giveBack(writer)
   return bytes
 }

@@ -45,8 +45,8 @@ const fieldSource = (field: DescField, types: ReadonlyArray<DescMessage>): strin
       const { method, wire } = Shape.scalar(field.scalar)
       const each =
         field.listKind !== "message" && field.packed
-          ? `w.raw32(${tag(field.number, 2)}); const s = w.fork(); for (let i = 0; i < v.length; i++) w.${method}(v[i]); w.join(s)`
-          : `for (let i = 0; i < v.length; i++) { ${field.listKind === "message" ? nested(field.number, types.indexOf(field.message), "v[i]") : `w.raw32(${tag(field.number, wire)}); w.${method}(v[i])`} }`
+          ? `${writeTag(field.number, 2)}; const s = w.fork(); for (let i = 0; i < v.length; i++) w.${method}(v[i]); w.join(s)`
+          : `for (let i = 0; i < v.length; i++) { ${field.listKind === "message" ? nested(field.number, types.indexOf(field.message), "v[i]") : `${writeTag(field.number, wire)}; w.${method}(v[i])`} }`
       return `  v = ${property}
   if (${present}) { if (!Array.isArray(v)) throw new Error("not a list"); if (v.length > 0) { ${each} } }`
     }
@@ -64,9 +64,9 @@ const fieldSource = (field: DescField, types: ReadonlyArray<DescMessage>): strin
       const write =
         field.mapKind === "message"
           ? nested(2, types.indexOf(field.message), "v[k]")
-          : `w.raw32(${tag(2, value.wire)}); w.${value.method}(v[k])`
+          : `${writeTag(2, value.wire)}; w.${value.method}(v[k])`
       return `  v = ${property}
-  if (${present}) for (const k of Object.keys(v)) { w.raw32(${tag(field.number, 2)}); const s = w.fork(); w.raw32(${tag(1, key.wire)}); w.${key.method}(${read}); ${write}; w.join(s) }`
+  if (${present}) for (const k of Object.keys(v)) { ${writeTag(field.number, 2)}; const s = w.fork(); ${writeTag(1, key.wire)}; w.${key.method}(${read}); ${write}; w.join(s) }`
     }
     default: {
       if (field.fieldKind === "message" || !Shape.isImplicit(field))
@@ -82,10 +82,16 @@ const fieldSource = (field: DescField, types: ReadonlyArray<DescMessage>): strin
 const valueSource = (field: DescField, value: string, types: ReadonlyArray<DescMessage>): string => {
   if (field.message !== undefined) return nested(field.number, types.indexOf(field.message), value)
   const { method, wire } = Shape.scalar(field.scalar)
-  return `w.raw32(${tag(field.number, wire)}); w.${method}(${value})`
+  return `${writeTag(field.number, wire)}; w.${method}(${value})`
 }
 
 const nested = (number: number, type: number, value: string): string =>
-  `w.raw32(${tag(number, 2)}); const s = w.fork(); encode${type}(w, ${value}); w.join(s)`
+  `${writeTag(number, 2)}; const s = w.fork(); encode${type}(w, ${value}); w.join(s)`
+
+/** Most tags are one byte, for which there is a shorter way. */
+const writeTag = (number: number, wire: number): string => {
+  const value = tag(number, wire)
+  return value < 0x80 ? `w.byte(${value})` : `w.raw32(${value})`
+}
 
 const tag = (number: number, wire: number): number => ((number << 3) | wire) >>> 0

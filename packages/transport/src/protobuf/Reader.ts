@@ -12,6 +12,10 @@ const MIN_SHARED = 48
 /** Longest message, in bytes, whose texts are parts of one string: each of them keeps all of it in memory. */
 const MAX_SHARED = 2048
 
+/** A view for each message would cost more than to move eight bytes. */
+const fixedBytes = new Uint8Array(8)
+const fixedView = new DataView(fixedBytes.buffer)
+
 // works on any view of bytes
 const latin1 = (bytes: Uint8Array, start: number, end: number): string => Buffer.prototype.latin1Slice.call(bytes, start, end)
 
@@ -21,8 +25,6 @@ export class Reader {
   readonly buffer: Uint8Array
   private readonly owned: boolean
   position = 0
-  /** Made when a field of fixed size needs it. */
-  private lazyView: DataView | undefined = undefined
   /** The upper half of the last 64-bit varint; the lower half was returned. */
   private high = 0
   /** All bytes as Latin-1, made when a text is cut out of it. */
@@ -32,10 +34,6 @@ export class Reader {
   constructor(buffer: Uint8Array, owned = false) {
     this.buffer = buffer
     this.owned = owned
-  }
-
-  private get view(): DataView {
-    return (this.lazyView ??= new DataView(this.buffer.buffer, this.buffer.byteOffset, this.buffer.byteLength))
   }
 
   fail(): never {
@@ -122,23 +120,30 @@ export class Reader {
     this.position += bytes
     return at
   }
+  /** Puts the next so many bytes where numbers of fixed size are read. What is missing is noticed by whoever asks where the reading has come to. */
+  private fixed(bytes: number): DataView {
+    const { buffer } = this
+    const at = this.take(bytes)
+    for (let i = 0; i < bytes; i++) fixedBytes[i] = buffer[at + i]!
+    return fixedView
+  }
   fixed32(): number {
-    return this.view.getUint32(this.take(4), true)
+    return this.fixed(4).getUint32(0, true)
   }
   sfixed32(): number {
-    return this.view.getInt32(this.take(4), true)
+    return this.fixed(4).getInt32(0, true)
   }
   fixed64(): bigint {
-    return this.view.getBigUint64(this.take(8), true)
+    return this.fixed(8).getBigUint64(0, true)
   }
   sfixed64(): bigint {
-    return this.view.getBigInt64(this.take(8), true)
+    return this.fixed(8).getBigInt64(0, true)
   }
   float(): number {
-    return this.view.getFloat32(this.take(4), true)
+    return this.fixed(4).getFloat32(0, true)
   }
   double(): number {
-    return this.view.getFloat64(this.take(8), true)
+    return this.fixed(8).getFloat64(0, true)
   }
   /** A copy where what was read from may be reused, and where a view would keep much more memory than it shows. */
   bytes(): Uint8Array {

@@ -51,6 +51,11 @@ export class Writer {
     this.position -= bytes
   }
 
+  byte(value: number): void {
+    if (this.position === this.buffer.length) this.reserve(1)
+    this.buffer[this.position++] = value
+  }
+
   /** An unsigned 32-bit number that is known to be one: tags and lengths. */
   raw32(value: number): void {
     this.reserve(5)
