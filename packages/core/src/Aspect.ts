@@ -30,7 +30,7 @@ export interface Observer<S, E2 = never, R2 = never> {
 
 /** What a stack is made of, outermost first. */
 type Part =
-  | { readonly _tag: "Wrap"; readonly aspect: Aspect<unknown, unknown> }
+  | { readonly _tag: "Wrap"; readonly aspect: Aspect<unknown, unknown>; readonly context?: ContextOf }
   | { readonly _tag: "Observe"; readonly observer: AnyObserver }
   | { readonly _tag: "When"; readonly test: Test; readonly parts: ReadonlyArray<Part> }
 
@@ -46,6 +46,13 @@ const PartsId: unique symbol = Symbol.for("~@effect-kratos/core/Aspect/parts")
 interface WithParts {
   readonly [PartsId]?: ReadonlyArray<Part>
 }
+
+/** The context for a call of which an aspect wants nothing else; undefined where it must wrap the call. */
+export type ContextOf = (call: CallShape, services: Context.Context<never>) => Context.Context<never> | undefined
+
+/** An aspect that for most calls does no more than choose their context, as `context` says. In front of a stack it then costs a function call. */
+export const contextual = <E2, R2>(aspect: Aspect<E2, R2>, context: ContextOf): Aspect<E2, R2> =>
+  fromParts<E2, R2>([{ _tag: "Wrap", aspect, context }])
 
 /** Changes nothing. */
 export const identity: Aspect = (call) => call
@@ -74,14 +81,43 @@ export const when =
     fromParts<E2, R2>([{ _tag: "When", test, parts: partsOf(aspect) }])
 
 /** A stack made ready for one method: `hooks` run as plain functions around the call's fiber (outermost first), `wrap` inside it. */
-export interface Compiled {
+export interface Stack {
   readonly hooks: ReadonlyArray<AnyObserver>
   readonly wrap: Aspect<unknown, unknown> | undefined
+}
+
+export interface Compiled extends Stack {
+  /** What is left of the stack for calls of which its first aspects want no more than another context. */
+  readonly light?: Stack & { readonly contexts: ReadonlyArray<ContextOf> }
 }
 
 /** Compiles an aspect for a method, once, when a server or a client is built: what does not concern the method is gone afterwards. */
 export const compile = (aspect: Aspect<unknown, unknown>, method: Method): Compiled => {
   const parts = resolve(partsOf(aspect), method)
+  const contexts: Array<ContextOf> = []
+  for (const part of parts) {
+    if (part._tag !== "Wrap" || part.context === undefined) break
+    contexts.push(part.context)
+  }
+  return contexts.length === 0 ? split(parts) : { ...split(parts), light: { ...split(parts.slice(contexts.length)), contexts } }
+}
+
+/** The context that `contexts` choose for a call, one after the other; undefined when one of them must wrap it, or has thrown and should do so where it is seen. */
+export const contextOf = (
+  contexts: ReadonlyArray<ContextOf>,
+  call: CallShape,
+  services: Context.Context<never>
+): Context.Context<never> | undefined => {
+  let chosen: Context.Context<never> | undefined = services
+  try {
+    for (let i = 0; i < contexts.length && chosen !== undefined; i++) chosen = contexts[i]!(call, chosen)
+  } catch {
+    return undefined
+  }
+  return chosen
+}
+
+const split = (parts: ReadonlyArray<Part>): Stack => {
   const hooks: Array<AnyObserver> = []
   let inner = 0
   for (; inner < parts.length; inner++) {

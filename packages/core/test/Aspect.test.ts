@@ -208,6 +208,41 @@ describe("Aspect", () => {
     assert.lengthOf(hooks, 2)
   })
 
+  it.effect("lets aspects in front that only choose the context do so without a wrap, and wraps where they must", () =>
+    Effect.gen(function* () {
+      const Colour = Context.Reference<string>("test/Colour", { defaultValue: () => "none" })
+      const stack = (choose: Aspect.ContextOf) => (trace: Trace) =>
+        Aspect.compose(
+          Aspect.contextual(
+            wrap(trace, "w", (call) => Effect.provideService(call, Colour, "wrapped")),
+            choose
+          ),
+          Aspect.observe({
+            start: (_, services) => void trace.push(`start ${Context.get(services, Colour)}`),
+            end: (_call, _exit, _state, services) => void trace.push(`end ${Context.get(services, Colour)}`)
+          })
+        )
+      const handler = Effect.withFiber<string>((fiber) => Effect.succeed(fiber.getRef(Colour)))
+      const chosen = stack((_, services) => Context.add(services, Colour, "chosen"))
+      assert.deepStrictEqual(yield* compiled(chosen, handler), ["ok(chosen)", "start chosen", "end chosen"])
+      const wrapped = ["ok(wrapped)", "w.wrap", "start wrapped", "end wrapped", "w.unwrap ok(wrapped)"]
+      assert.deepStrictEqual(
+        yield* compiled(
+          stack(() => undefined),
+          handler
+        ),
+        wrapped
+      )
+      const thrown = stack(() => {
+        throw new Error("no context")
+      })
+      assert.deepStrictEqual(yield* compiled(thrown, handler), wrapped)
+      assert.deepStrictEqual(yield* plain(chosen, handler), wrapped, "alone it is an aspect like any other")
+      const behind = Aspect.compile(Aspect.compose(observer([], "o"), chosen([])), call)
+      assert.notProperty(behind, "light", "only in front: an observer sees the context that it stands in")
+    })
+  )
+
   it.effect("makes one observer of neighbours inside a wrap", () =>
     Effect.gen(function* () {
       const steps = (count: number) => {

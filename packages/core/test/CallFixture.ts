@@ -35,10 +35,13 @@ export const runCompiled = <A, E>(
   handler: Effect.Effect<A, E>
 ): Effect.Effect<Exit.Exit<A, unknown>> =>
   Effect.withFiber((fiber) => {
-    const { hooks, wrap } = Aspect.compile(aspect, call)
-    const services = Context.add(fiber.context, Call, call)
+    const compiled = Aspect.compile(aspect, call)
+    const own: Context.Context<never> = Context.add(fiber.context, Call, call)
+    const chosen = compiled.light && Aspect.contextOf(compiled.light.contexts, call, own)
+    const services = chosen ?? own
+    const { hooks, wrap } = chosen === undefined ? compiled : compiled.light!
     const states = Aspect.start(hooks, call, services)
     // the tests' aspects need nothing but the call
     const inner = (wrap === undefined ? handler : wrap(handler)) as Effect.Effect<A, unknown>
-    return Effect.map(Effect.exit(run(call, inner)), (exit) => Aspect.end(hooks, call, exit, states, services))
+    return Effect.map(Effect.exit(Effect.provideContext(inner, services)), (exit) => Aspect.end(hooks, call, exit, states, services))
   })

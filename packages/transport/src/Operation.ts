@@ -125,10 +125,15 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
   const handler = implementation.handlers.get(desc.localName)
   if (handler === undefined) return undefined
   const method = Method.of("server", desc)
-  const { hooks, wrap } = Aspect.compile(options.aspects, method)
+  const compiled = Aspect.compile(options.aspects, method)
   const bare = body(handler)
   // What the aspects and the handler need is in the context that `run` forks with; their failures are encoded by the protocol.
-  const effect = (wrap === undefined ? bare : wrap(bare)) as Effect.Effect<Reply | void, unknown>
+  const stacked = ({ hooks, wrap }: Aspect.Stack) => ({
+    hooks,
+    effect: (wrap === undefined ? bare : wrap(bare)) as Effect.Effect<Reply | void, unknown>
+  })
+  const full = stacked(compiled)
+  const light = compiled.light === undefined ? undefined : { ...stacked(compiled.light), contexts: compiled.light.contexts }
   let around: Context.Context<never> | undefined
   let base: Context.Context<never> = implementation.context
 
@@ -138,12 +143,15 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
       around = services
       base = Context.merge(services, implementation.context)
     }
-    let context = Context.add(base, Call, call)
+    let context: Context.Context<never> = Context.add(base, Call, call)
     if (call.deadline !== undefined) context = Context.add(context, Deadline.Current, call.deadline)
     if (call.requestId !== undefined) {
       const annotations = Context.get(context, References.CurrentLogAnnotations)
       context = Context.add(context, References.CurrentLogAnnotations, { ...annotations, requestId: call.requestId.value })
     }
+    const lighter = light === undefined ? undefined : Aspect.contextOf(light.contexts, call, context)
+    const { effect, hooks } = light === undefined || lighter === undefined ? full : light
+    if (lighter !== undefined) context = lighter
     // what a hook throws waits in its state and is a defect of the call at its end
     const states = Aspect.start(hooks, call, context)
     const fiber = Effect.runForkWith(context)(effect)

@@ -8,11 +8,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
-import type * as Aspect from "../Aspect.ts"
+import * as Aspect from "../Aspect.ts"
 import { Call, type CallShape } from "../Call.ts"
 import * as KratosError from "../error/KratosError.ts"
 import * as Status from "../error/Status.ts"
@@ -32,15 +31,26 @@ export const nameKratos = (call: CallShape): string => call.operation
 
 /** Continues the caller's trace. */
 export const makeServer = (options: Options = {}): Aspect.Aspect => {
-  return (effect) =>
+  const wrap: Aspect.Aspect = (effect) =>
     Effect.withFiber((fiber) => {
       const call = Context.getUnsafe(fiber.context, Call)
+      const passed = passOn(call, fiber.context)
+      if (passed !== undefined) return Effect.provideContext(effect, passed)
       const parent = TraceHeaders.extract(call.request)
       const carried = TraceHeaders.extractCarried(call.request, parent !== undefined)
-      const inner = carried === fiber.getRef(TraceHeaders.Carried) ? effect : Effect.provideService(effect, TraceHeaders.Carried, carried)
-      if (records(fiber)) return spanned(call, "server", parent, options, () => inner)
-      return parent === undefined ? inner : Effect.provideService(inner, Tracer.ParentSpan, parent)
+      return spanned(call, "server", parent, options, () => Effect.provideService(effect, TraceHeaders.Carried, carried))
     })
+  return Aspect.contextual(wrap, passOn)
+}
+
+/** The caller's trace for whom the call calls, where no span is made; undefined where one is. */
+const passOn: Aspect.ContextOf = (call, services) => {
+  if (records(services)) return undefined
+  const parent = TraceHeaders.extract(call.request)
+  const carried = TraceHeaders.extractCarried(call.request, parent !== undefined)
+  let context = services
+  if (carried !== Context.get(services, TraceHeaders.Carried)) context = Context.add(context, TraceHeaders.Carried, carried)
+  return parent === undefined ? context : Context.add(context, Tracer.ParentSpan, parent)
 }
 
 /** Makes a child of the current span and names it to the server. */
@@ -49,7 +59,7 @@ export const makeClient = (options: Options = {}): Aspect.Aspect => {
     Effect.withFiber((fiber) => {
       const call = Context.getUnsafe(fiber.context, Call)
       const carried = fiber.getRef(TraceHeaders.Carried)
-      if (records(fiber)) {
+      if (records(fiber.context)) {
         return spanned(call, "client", undefined, options, (span) => {
           TraceHeaders.inject(call.request, span)
           TraceHeaders.injectCarried(call.request, carried, true)
@@ -67,8 +77,8 @@ export const server: Aspect.Aspect = makeServer()
 
 export const client: Aspect.Aspect = makeClient()
 
-const records = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
-  fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer && fiber.getRef(References.TracerEnabled)
+const records = (services: Context.Context<never>): boolean =>
+  Context.get(services, Tracer.Tracer) !== Tracer.nativeTracer && Context.get(services, References.TracerEnabled)
 
 /** The closest ancestor that some other process records; spans between it and us exist in memory only. */
 const nearestRemote = (span: Tracer.AnySpan | undefined): Tracer.ExternalSpan | undefined => {
