@@ -22,7 +22,8 @@ let shared: Uint8Array | undefined
 let found: Members | false | undefined
 
 /**
- * Lets `socket` emit "data" with views that are valid only until its listeners return. For sockets whose only reader copies what it keeps. False where this Node does not offer it.
+ * Lets `socket` emit "data" with views that are valid only until its listeners return. For sockets whose only reader copies what it keeps, is attached for
+ * good, and never pauses them. False where this Node does not offer it.
  */
 export const enable = (socket: Socket): boolean => {
   const members = (found ??= find())
@@ -36,14 +37,6 @@ export const enable = (socket: Socket): boolean => {
   Object.assign(socket, { [members.buffer]: buffer, [members.callback]: onRead, [members.generator]: null })
   handle.useUserBuffer(buffer)
   return true
-}
-
-/** Makes `socket` a stream like any other again, for a reader that knows nothing of this one: what comes from now on is its own. */
-export const disable = (socket: Socket): void => {
-  if (found === undefined || found === false || !(found.callback in socket)) return
-  // a copy, which `from` makes of what is no ArrayBuffer
-  const onRead: OnRead = (bytes, { buffer }) => socket.push(Buffer.from(new Uint8Array(buffer, 0, bytes)))
-  Object.assign(socket, { [found.callback]: onRead })
 }
 
 interface Handle {

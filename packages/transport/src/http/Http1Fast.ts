@@ -5,12 +5,9 @@
  */
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import { STATUS_CODES } from "node:http"
-import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { DeadlineTimers, Timer } from "../DeadlineTimers.ts"
 import type { Origin } from "../Origin.ts"
-import * as Slab from "../protobuf/Slab.ts"
-import * as SharedRead from "../SharedRead.ts"
 import * as HttpError from "./HttpError.ts"
 import { type BodyReader, EMPTY, type Handler, hasLength, type HttpExchange } from "./HttpExchange.ts"
 import * as Http1Head from "./Http1Head.ts"
@@ -88,8 +85,6 @@ class Connection {
   private blocked = false
   private timer: Timer | undefined = undefined
   private lastReply = 0
-  /** Chunks lie in memory that all connections read into. */
-  private isShared = false
 
   constructor(duplex: Duplex, origin: Origin, life: Life, shared: Shared) {
     this.duplex = duplex
@@ -105,12 +100,9 @@ class Connection {
   }
 
   readonly receive = (chunk: Buffer): void => {
-    const isAlone = this.unread === undefined
     this.unread = this.unread === undefined ? chunk : Buffer.concat([this.unread, chunk])
     if (this.exchange === undefined && !this.blocked) this.process()
     else if (this.unread.length > MAX_WAITING) this.duplex.pause()
-    // what stays of a chunk must not stay in the memory of the next one
-    if (isAlone && this.isShared && this.unread !== undefined) this.unread = Buffer.from(this.unread)
   }
 
   private process(): void {
@@ -137,10 +129,7 @@ class Connection {
     const { head, length } = request
     this.awaited = length > bytes.length ? request : undefined
     if (length > bytes.length) return 0
-    const body = head.contentLength === 0 ? EMPTY : bytes.subarray(length - head.contentLength, length)
-    this.exchange = new Exchange(this, head, this.isShared && body.length > 0 ? Slab.copy(body, 0, body.length) : body)
-    // a connection that begins like this mostly goes on like this
-    if (!this.isShared && this.duplex instanceof Socket) this.isShared = SharedRead.enable(this.duplex)
+    this.exchange = new Exchange(this, head, head.contentLength === 0 ? EMPTY : bytes.subarray(length - head.contentLength, length))
     return length
   }
 
@@ -161,8 +150,7 @@ class Connection {
     const { duplex } = this
     this.leave()
     this.unread = undefined
-    duplex.unshift(this.isShared ? Buffer.from(bytes) : bytes)
-    if (duplex instanceof Socket) SharedRead.disable(duplex)
+    duplex.unshift(bytes)
     this.shared.options.handOff(duplex, this.origin, this.life)
   }
 
