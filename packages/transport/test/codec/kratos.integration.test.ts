@@ -132,7 +132,8 @@ describe.skipIf(folder === undefined)("Kratos", () => {
     ["string_value=a&int64Value=-5&maybe_flag=T", { stringValue: "a", int64Value: -5n, maybeFlag: true }],
     ["other-name=a&unknown=b&nested.unknown.name=c&nested.name=d", { renamed: "a", nested: { name: "d" } }],
     ["nested.child.child.name=a&nested.tags=b&nested.tags[]=c", { nested: { tags: ["b", "c"], child: { child: { name: "a" } } } }],
-    ["ints=1&ints=2&colors[]=COLOR_RED", { ints: [1, 2], colors: [Color.RED, Color.GREEN] }],
+    ["ints=1&ints=2&colors[]=COLOR_RED", { ints: [1, 2], colors: [Color.RED] }],
+    ["colors[3]=2", { colors: [Color.GREEN] }],
     [
       "labels[a]=1&labels.b=2&labels[a b]=3&by_number[-1]=x&by_flag.true=1",
       { labels: { a: "1", b: "2", "a b": "3" }, byNumber: { "-1": "x" }, byFlag: { true: 1 } }
