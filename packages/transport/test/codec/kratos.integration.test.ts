@@ -131,7 +131,7 @@ describe.skipIf(folder === undefined)("Kratos", () => {
   const alike: ReadonlyArray<readonly [input: string, outcome: Outcome]> = [
     ["string_value=a&int64Value=-5&maybe_flag=T", { stringValue: "a", int64Value: -5n, maybeFlag: true }],
     ["other-name=a&unknown=b&nested.unknown.name=c&nested.name=d", { renamed: "a", nested: { name: "d" } }],
-    ["nested.child.child.name=a&nested.tags=b&nested.tags[]=c", { nested: { tags: ["b", "c"], child: { child: { name: "a" } } } }],
+    ["nested.child.child.name=a&nested.tags[]=b&nested.tags[]=c", { nested: { tags: ["b", "c"], child: { child: { name: "a" } } } }],
     ["ints=1&ints=2&colors[]=COLOR_RED", { ints: [1, 2], colors: [Color.RED] }],
     ["colors[3]=2", { colors: [Color.GREEN] }],
     [
