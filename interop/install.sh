@@ -19,6 +19,7 @@ need haproxy command -v haproxy
 need nghttp2-client command -v h2load
 need nghttp2-proxy command -v nghttpx
 need nginx-light sh -c "PATH=$PATH:/usr/sbin command -v nginx"
+need prometheus command -v promtool
 need python3-grpcio /usr/bin/python3 -c "import grpc"
 need python3-h2 /usr/bin/python3 -c "import h2"
 need python3-protobuf /usr/bin/python3 -c "import google.protobuf"
@@ -58,6 +59,20 @@ if command -v go >/dev/null 2>&1; then
   tool grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
   tool connectconformance connectrpc.com/conformance/cmd/connectconformance@v1.0.5
   tool h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+
+  # the OpenTelemetry Collector with nothing but what the tests look at
+  collector=v0.159.0
+  if ! built otelcol go.opentelemetry.io/collector/receiver/otlpreceiver "$collector"; then
+    work=$(mktemp -d)
+    cat >"$work/builder.yaml" <<END
+dist: { name: otelcol, description: OpenTelemetry Collector of the tests, output_path: $work/dist, version: ${collector#v} }
+receivers: [{ gomod: go.opentelemetry.io/collector/receiver/otlpreceiver $collector }]
+exporters: [{ gomod: go.opentelemetry.io/collector/exporter/debugexporter $collector }]
+END
+    (cd "$work" && go run "go.opentelemetry.io/collector/cmd/builder@$collector" --config builder.yaml) >&2 && mv "$work/dist/otelcol" "$cache/go/otelcol" ||
+      echo "no otelcol; what needs it will be skipped" >&2
+    rm -rf "$work"
+  fi
 
   # the interop programs of grpc-go, at the version of their go.mod
   grpc=$(cd "$here/peers/grpc-go" && go list -m -f '{{.Version}}' google.golang.org/grpc)

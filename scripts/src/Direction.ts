@@ -35,7 +35,7 @@ const coreLevels: ReadonlyArray<ReadonlyArray<string>> = [
   ["error", "Metadata", "Endpoint"],
   ["Call", "Deadline"],
   ["Aspect", "Lifecycle"],
-  ["config", "log", "registry"],
+  ["config", "log", "metric", "registry"],
   ["selector"],
   ["aspect"],
   ["App"]

@@ -41,6 +41,8 @@ export interface CallShape extends Method {
   readonly endpoint: string
   /** REST: the path template that matched. */
   readonly pathTemplate: string | undefined
+  /** REST, server: the method of the request. */
+  readonly httpMethod?: string | undefined
   /** Metadata of the request. On the client side it is what will be sent: aspects add to it before the call. */
   readonly request: Metadata.MutableMetadata
   /** Header metadata of the reply. On the server side it is what will be sent. */

@@ -40,6 +40,7 @@ export class Incoming implements CallShape, MethodInfo {
   readonly identity: PeerIdentity | undefined
   readonly requestId: RequestId | undefined
   readonly pathTemplate: string | undefined
+  readonly httpMethod: string | undefined
   readonly deadline: Deadline.Deadline | undefined
   message: unknown = undefined
   /** A request that cannot be decoded: the call fails with it inside the aspects, without reaching the handler. */
@@ -60,7 +61,8 @@ export class Incoming implements CallShape, MethodInfo {
     origin: Origin,
     deadline: Deadline.Deadline | undefined,
     readMetadata: () => Metadata.MutableMetadata,
-    pathTemplate?: string
+    pathTemplate?: string,
+    httpMethod?: string
   ) {
     this.transport = transport
     this.operation = operation.method.operation
@@ -72,6 +74,7 @@ export class Incoming implements CallShape, MethodInfo {
     this.identity = origin.identity
     this.requestId = origin.requestId
     this.pathTemplate = pathTemplate
+    this.httpMethod = httpMethod
     this.deadline = deadline
     this.readMetadata = readMetadata
   }

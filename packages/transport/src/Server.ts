@@ -41,6 +41,7 @@ import type { ListenError } from "./NetworkError.ts"
 import type * as Tls from "./Tls.ts"
 import type { TlsError } from "./Tls.ts"
 import * as Mcp from "./mcp/Serve.ts"
+import * as MetricsPage from "./MetricsPage.ts"
 import * as OpenApi from "./openapi/Serve.ts"
 import * as Operation from "./Operation.ts"
 import type { Origin } from "./Origin.ts"
@@ -75,6 +76,8 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly reflection?: boolean | undefined
   /** Serve an OpenAPI document at `/openapi.json` and a page that shows it at `/docs`; `false` serves neither. */
   readonly openapi?: false | OpenApi.Options | undefined
+  /** Serve the program's metrics to Prometheus at `/metrics`, in clear to whoever reaches the port. Default off. */
+  readonly metrics?: boolean | MetricsPage.Options | undefined
   /** Offer methods to language models as tools, by the Model Context Protocol at `/mcp`. Default off. */
   readonly mcp?: boolean | Mcp.Options | undefined
   /** Speaks TLS on the port: HTTP/2 and HTTP/1.1 by ALPN, clients' certificates on request. */
@@ -194,6 +197,8 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
       : yield* (yield* Effect.promise(() => import("./Routes.ts"))).make(options.routes, { maxBodyBytes, report })
   const probes = health ? yield* Health.probes : undefined
   const openapi = options.openapi === false ? undefined : yield* OpenApi.make(options.services, options.openapi ?? {}, report)
+  const { metrics } = options
+  const page = metrics === undefined || metrics === false ? undefined : MetricsPage.make(ambient, metrics === true ? {} : metrics)
   const mcp =
     options.mcp === undefined || options.mcp === false
       ? undefined
@@ -228,7 +233,14 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   }
   const http = (exchange: HttpExchange): void => {
     identify(exchange)
-    if (cors?.(exchange) === true || probes?.(exchange) === true || openapi?.(exchange) === true || mcp?.(exchange) === true) return
+    if (
+      cors?.(exchange) === true ||
+      probes?.(exchange) === true ||
+      openapi?.(exchange) === true ||
+      page?.(exchange) === true ||
+      mcp?.(exchange) === true
+    )
+      return
     if (GrpcWebServer.serve(grpc, exchange) || ConnectServer.serve(grpc, exchange) || rest.serve(exchange)) return
     if (routes !== undefined) return routes(exchange)
     RestServer.respondError(exchange, HttpError.notFound(exchange.target), [], restCodecs)

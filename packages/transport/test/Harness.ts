@@ -48,6 +48,7 @@ export interface Options extends ConnectionLife.Options {
   readonly maxBodyBytes?: number | undefined
   readonly drainTimeout?: number | undefined
   readonly health?: boolean | undefined
+  readonly metrics?: Server.Options<[]>["metrics"]
   readonly http2?: Http2Options | undefined
   readonly cors?: Cors.Options | undefined
   readonly port?: number | undefined

@@ -140,7 +140,8 @@ const serve = (
     exchange.origin,
     left === undefined ? undefined : timers.now() + left,
     () => HeaderFields.toMetadata(exchange.fields),
-    binding.template.source
+    binding.template.source,
+    exchange.method
   )
   // what HEAD is told of a stream needs no stream
   if (write !== undefined && exchange.method === "HEAD" && binding.httpMethod === "GET") return EventStream.respondHead(exchange)

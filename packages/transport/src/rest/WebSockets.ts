@@ -78,7 +78,8 @@ export const make = (operations: ReadonlyArray<Operation>, options: Options): Ef
           exchange.origin,
           timeout.left === undefined ? undefined : options.timers.now() + timeout.left,
           () => HeaderFields.toMetadata(fields),
-          target.binding.template.source
+          target.binding.template.source,
+          "GET"
         )
         call.failure = timeout.failure
         const accept = exchange.header("accept")
