@@ -20,13 +20,28 @@ export interface Aspect<out E2 = never, out R2 = never> {
  * must be quick; what they throw becomes a defect of the call.
  */
 export interface Observer<S, E2 = never, R2 = never> {
-  readonly start: (call: CallShape, services: Context.Context<R2>) => S
+  /**
+   * May refuse the call with `reject`: it then ends at once with that error, without a fiber, and neither what is further in nor this
+   * observer's own `end` sees it.
+   */
+  readonly start: (call: CallShape, services: Context.Context<R2>) => S | Rejected<E2>
   /**
    * Sees how the call ended, interrupts included. A cause that it returns takes the place of a failure or a defect; it cannot touch a
    * success or an interrupt.
    */
   readonly end: (call: CallShape, exit: Exit.Exit<unknown, unknown>, state: S, services: Context.Context<R2>) => Cause.Cause<E2> | void
 }
+
+/** What `start` returns in place of a state to refuse a call. */
+export class Rejected<out E2> {
+  readonly exit: Exit.Exit<never, E2>
+  constructor(exit: Exit.Exit<never, E2>) {
+    this.exit = exit
+  }
+}
+
+/** Refuses a call with `error`. One refusal may serve any number of calls, which makes it cost next to nothing. */
+export const reject = <E2>(error: E2): Rejected<E2> => new Rejected(Exit.fail(error))
 
 /** What a stack is made of, outermost first. */
 type Part =
@@ -187,7 +202,13 @@ const isObserve = (part: Part): part is Part & { readonly _tag: "Observe" } => p
 
 /** Several observers as one, for the calls that match. */
 const group = (hooks: ReadonlyArray<AnyObserver>, matches?: (call: CallShape) => boolean): AnyObserver => ({
-  start: (call, services) => (matches === undefined || matches(call) ? start(hooks, call, services) : undefined),
+  start: (call, services) => {
+    if (matches !== undefined && !matches(call)) return undefined
+    const states = start(hooks, call, services)
+    const refused = rejection(states)
+    // whoever runs this observer does not end what was refused in its middle, so that its outer half ends here
+    return refused === undefined ? states : new Rejected(end(hooks, call, refused.exit, states, services) as Exit.Exit<never, unknown>) // a failure stays one
+  },
   end: (call, exit, states, services) => {
     if (states === undefined) return undefined
     // `states` is what `start` above has returned
@@ -217,6 +238,7 @@ const guarded = <A, E, R>(test: Test, parts: ReadonlyArray<Part>, effect: Effect
 const around = <A, E, R>(observer: AnyObserver, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   withCall((call, services) => {
     const state = observer.start(call, services)
+    if (state instanceof Rejected) return state.exit as Exit.Exit<never, E> // E2 is in the stack's type
     let replacement: Cause.Cause<unknown> | void = undefined
     return effect.pipe(
       Effect.onExit((exit) => {
@@ -231,18 +253,29 @@ const around = <A, E, R>(observer: AnyObserver, effect: Effect.Effect<A, E, R>):
 const withCall = <A, E, R>(f: (call: CallShape, services: Context.Context<never>) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => f(Context.getUnsafe(fiber.context, Call), fiber.context))
 
-/** Runs the `start` of each hook, outermost first. The states go to `end`. What a hook throws waits in its state. */
+/**
+ * Runs the `start` of each hook, outermost first, up to one that refuses the call: ask `rejection`. The states go to `end`. What a hook
+ * throws waits in its state.
+ */
 export const start = (hooks: Compiled["hooks"], call: CallShape, services: Context.Context<never>): Array<unknown> | undefined => {
   if (hooks.length === 0) return undefined
   const states: Array<unknown> = []
   for (let i = 0; i < hooks.length; i++) {
     try {
-      states.push(hooks[i]!.start(call, services))
+      const state = hooks[i]!.start(call, services)
+      states.push(state)
+      if (state instanceof Rejected) break
     } catch (thrown) {
       states.push(new Thrown(thrown))
     }
   }
   return states
+}
+
+/** The refusal with which `start` ended, if it did: the call is not run then, and its exit goes to `end` as it is. */
+export const rejection = (states: Array<unknown> | undefined): Rejected<unknown> | undefined => {
+  const last = states === undefined ? undefined : states[states.length - 1]
+  return last instanceof Rejected ? last : undefined
 }
 
 /** Runs the `end` of each hook, innermost first, and returns the exit as the outermost leaves it. */
@@ -254,8 +287,10 @@ export const end = <A, E>(
   services: Context.Context<never>
 ): Exit.Exit<A, unknown> => {
   let result: Exit.Exit<A, unknown> = exit
-  for (let i = hooks.length - 1; i >= 0; i--) {
-    const state = states![i]
+  if (states === undefined) return result
+  for (let i = states.length - 1; i >= 0; i--) {
+    const state = states[i]
+    if (state instanceof Rejected) continue
     if (state instanceof Thrown) {
       result = Exit.die(state.defect)
       continue

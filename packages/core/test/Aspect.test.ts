@@ -81,6 +81,19 @@ const build = (codes: ReadonlyArray<number>, trace: Trace): ReadonlyArray<Any> =
       case 7:
         stack.push(Aspect.identity)
         break
+      case 12:
+        stack.push(
+          Aspect.observe<string, string>({
+            start: () => {
+              trace.push(`${name}.reject`)
+              return Aspect.reject(`rejected by ${name}`)
+            },
+            end: () => {
+              trace.push(`${name}.end must not happen`)
+            }
+          })
+        )
+        break
       case 8:
       case 9: {
         const matches = codes[i] === 8
@@ -96,7 +109,7 @@ const build = (codes: ReadonlyArray<number>, trace: Trace): ReadonlyArray<Any> =
   return stack
 }
 
-const codes = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 11 }))).check(Schema.isMaxLength(12))
+const codes = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))).check(Schema.isMaxLength(12))
 
 const handlers = [
   Effect.succeed("value"),
@@ -254,6 +267,27 @@ describe("Aspect", () => {
         return CallFixture.run(call, inner!(Effect.withFiber((fiber) => Effect.succeed(stackDepth(fiber)))) as Effect.Effect<number>)
       }
       assert.strictEqual(yield* steps(5), yield* steps(1))
+    })
+  )
+
+  it.effect("refuses a call at its start: nothing further in sees it, what is further out sees the failure", () =>
+    Effect.gen(function* () {
+      const refusal = (trace: Trace): Any =>
+        Aspect.observe({ start: () => Aspect.reject("no"), end: () => void trace.push("must not happen") })
+      const start = "start /user.v1.Users/Get true"
+      const ran = Effect.die("the handler must not run")
+      const stacks = [
+        (trace: Trace) => Aspect.compose(observer(trace, "a"), refusal(trace), observer(trace, "b")),
+        (trace: Trace) =>
+          Aspect.when({ _tag: "Call", matches: () => true })(Aspect.compose(observer(trace, "a"), refusal(trace), observer(trace, "b")))
+      ]
+      for (const stack of stacks) {
+        for (const run of [plain, compiled]) {
+          assert.deepStrictEqual(yield* run(stack, ran), ["fail(no)", `a.${start}`, "a.end Get fail(no) a"])
+        }
+      }
+      const replaced = (trace: Trace) => Aspect.compose(observer(trace, "a", Cause.fail("other")), refusal(trace))
+      assert.strictEqual((yield* compiled(replaced, ran))[0], "fail(other)")
     })
   )
 

@@ -41,6 +41,8 @@ export const runCompiled = <A, E>(
     const services = chosen ?? own
     const { hooks, wrap } = chosen === undefined ? compiled : compiled.light!
     const states = Aspect.start(hooks, call, services)
+    const refused = Aspect.rejection(states)
+    if (refused !== undefined) return Effect.succeed(Aspect.end(hooks, call, refused.exit, states, services))
     // the tests' aspects need nothing but the call
     const inner = (wrap === undefined ? handler : wrap(handler)) as Effect.Effect<A, unknown>
     return Effect.map(Effect.exit(Effect.provideContext(inner, services)), (exit) => Aspect.end(hooks, call, exit, states, services))

@@ -157,6 +157,11 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
     if (lighter !== undefined) context = lighter
     // what a hook throws waits in its state and is a defect of the call at its end
     const states = Aspect.start(hooks, call, context)
+    const refused = Aspect.rejection(states)
+    if (refused !== undefined) {
+      onEnd(Aspect.end(hooks, call, refused.exit, states, context))
+      return undefined
+    }
     const fiber = Effect.runForkWith(context)(effect)
     const exit = fiber.pollUnsafe()
     if (exit === undefined) return detach(fiber, call, options, (ended) => onEnd(Aspect.end(hooks, call, ended, states, context)))
