@@ -15,9 +15,23 @@ export interface Aspect<out E2 = never, out R2 = never> {
   <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, R | R2>
 }
 
+/** An aspect that gives a service to the handler: `P` is no need of the call any more. */
+export interface Provider<in out P, out E2 = never, out R2 = never> extends Aspect<E2, R2> {
+  <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, Exclude<R, P> | R2>
+  readonly [ProvidesId]: P
+}
+
+/** In types only. */
+declare const ProvidesId: unique symbol
+
+/** Makes a provider of a function that provides `P` to every call that it runs. */
+export const provider = <P, E2, R2>(
+  wrap: <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E | E2, Exclude<R, P> | R2>
+): Provider<P, E2, R2> => wrap as Provider<P, E2, R2> // the symbol is in types only
+
 /**
  * The two ends of a call. `S` is what `start` hands to `end`; `services` are those of the call's fiber. Both run inside the call, so they
- * must be quick; what they throw becomes a defect of the call.
+ * must be quick; what they throw becomes a defect of the call, which then is not run any further.
  */
 export interface Observer<S, E2 = never, R2 = never> {
   /**
@@ -76,13 +90,23 @@ export const identity: Aspect = (call) => call
  * Composes aspects; the first is outermost. One written as a bare generic function needs its type said (`const a: Aspect<E2> = (call) => …`):
  * TypeScript does not read what a generic signature adds.
  */
-export const compose = <const Aspects extends ReadonlyArray<Aspect<unknown, unknown>>>(
-  ...aspects: Aspects
-): Aspect<ErrorOf<Aspects[number]>, ServicesOf<Aspects[number]>> =>
-  fromParts<ErrorOf<Aspects[number]>, ServicesOf<Aspects[number]>>(aspects.flatMap(partsOf))
+export const compose = <const Aspects extends ReadonlyArray<Aspect<unknown, unknown>>>(...aspects: Aspects): Composed<Aspects> =>
+  // what it provides, Composed says
+  fromParts<ErrorOf<Aspects[number]>, NeedsOf<Aspects>>(aspects.flatMap(partsOf)) as Composed<Aspects>
 
-export type ErrorOf<A> = A extends Aspect<infer E2, infer _R2> ? E2 : never
-export type ServicesOf<A> = A extends Aspect<infer _E2, infer R2> ? R2 : never
+/** A stack of aspects, outermost first: a provider when one of them is. */
+export type Composed<Aspects extends ReadonlyArray<Aspect<unknown, unknown>>> = [ProvidesOf<Aspects[number]>] extends [never]
+  ? Aspect<ErrorOf<Aspects[number]>, ServicesOf<Aspects[number]>>
+  : Provider<ProvidesOf<Aspects[number]>, ErrorOf<Aspects[number]>, NeedsOf<Aspects>>
+
+export type ErrorOf<A> = A extends Provider<infer _P, infer E2, infer _R2> ? E2 : A extends Aspect<infer E2, infer _R2> ? E2 : never
+export type ServicesOf<A> = A extends Provider<infer _P, infer _E2, infer R2> ? R2 : A extends Aspect<infer _E2, infer R2> ? R2 : never
+/** What an aspect gives to the handler. */
+export type ProvidesOf<A> = A extends Provider<infer P, infer _E2, infer _R2> ? P : never
+/** What a stack needs, less what those further out provide. */
+type NeedsOf<Aspects extends ReadonlyArray<unknown>> = Aspects extends readonly [infer First, ...infer Rest]
+  ? ServicesOf<First> | Exclude<NeedsOf<Rest>, ProvidesOf<First>>
+  : ServicesOf<Aspects[number]>
 
 /** An aspect that looks at both ends of a call. Alone it is an ordinary aspect; in a stack it costs two function calls. */
 export const observe = <S, E2 = never, R2 = never>(observer: Observer<S, E2, R2>): Aspect<E2, R2> =>
@@ -254,8 +278,7 @@ const withCall = <A, E, R>(f: (call: CallShape, services: Context.Context<never>
   Effect.withFiber((fiber) => f(Context.getUnsafe(fiber.context, Call), fiber.context))
 
 /**
- * Runs the `start` of each hook, outermost first, up to one that refuses the call: ask `rejection`. The states go to `end`. What a hook
- * throws waits in its state.
+ * Runs the `start` of each hook, outermost first, up to one that refuses the call or throws: ask `rejection`. The states go to `end`.
  */
 export const start = (hooks: Compiled["hooks"], call: CallShape, services: Context.Context<never>): Array<unknown> | undefined => {
   if (hooks.length === 0) return undefined
@@ -266,7 +289,8 @@ export const start = (hooks: Compiled["hooks"], call: CallShape, services: Conte
       states.push(state)
       if (state instanceof Rejected) break
     } catch (thrown) {
-      states.push(new Thrown(thrown))
+      states.push(new Rejected(Exit.die(thrown)))
+      break
     }
   }
   return states
@@ -291,10 +315,6 @@ export const end = <A, E>(
   for (let i = states.length - 1; i >= 0; i--) {
     const state = states[i]
     if (state instanceof Rejected) continue
-    if (state instanceof Thrown) {
-      result = Exit.die(state.defect)
-      continue
-    }
     try {
       const replacement = hooks[i]!.end(call, result, state, services)
       if (replacement !== undefined && Exit.isFailure(result) && !Cause.hasInterrupts(result.cause)) result = Exit.failCause(replacement)
@@ -303,12 +323,4 @@ export const end = <A, E>(
     }
   }
   return result
-}
-
-/** What a hook threw where no fiber could catch it. */
-class Thrown {
-  readonly defect: unknown
-  constructor(defect: unknown) {
-    this.defect = defect
-  }
 }

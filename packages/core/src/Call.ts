@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Deadline } from "./Deadline.ts"
+import type { KratosError } from "./error/KratosError.ts"
 import * as Metadata from "./Metadata.ts"
 
 export type Side = "server" | "client"
@@ -52,6 +53,11 @@ export interface CallShape extends Method {
   readonly deadline: Deadline | undefined
   /** The request message of a unary or server-streaming call, once it is decoded. */
   readonly message: unknown
+  /**
+   * For calls that stream their requests: `check` sees each message before the handler or the wire does, and the first for which it has an
+   * error ends the stream with it. Undefined where messages cannot be seen.
+   */
+  readonly inspect?: ((check: (message: unknown) => KratosError | undefined) => void) | undefined
 }
 
 export class Call extends Context.Service<Call, CallShape>()("@effect-kratos/core/Call") {}

@@ -47,7 +47,10 @@ const compile = <R>(desc: DescMethod, context: Context.Context<R>, options: Opti
       Context.add(options.aspects === undefined ? caller : Context.merge(context, caller), Call, outgoing)
     )
   const outgoing = (message: object | undefined, requests?: Requests): Effect.Effect<Outgoing.Outgoing> =>
-    Effect.map(Deadline.Current, (deadline) => new Outgoing.Outgoing(wire.transport, method, options.target, deadline, message, requests))
+    Effect.map(
+      Deadline.Current,
+      (deadline) => new Outgoing.Outgoing(wire.transport, method, options.target, deadline, message, requests, desc)
+    )
   const replies = (message: object | undefined, requests?: Requests): Stream.Stream<Message, unknown> =>
     Stream.unwrap(
       Effect.gen(function* () {

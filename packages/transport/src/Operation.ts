@@ -20,6 +20,8 @@ import type { RequestId } from "./http/RequestId.ts"
 import type { Origin } from "./Origin.ts"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import type { Handler, Implementation, Reply } from "./Implementation.ts"
+import * as Inspected from "./Inspected.ts"
+import type { Check } from "./Inspected.ts"
 import * as Method from "./Method.ts"
 
 /** Where the replies of a streaming call go. `write` completes when the wire wants more. */
@@ -42,6 +44,7 @@ export class Incoming implements CallShape, MethodInfo {
   readonly pathTemplate: string | undefined
   readonly httpMethod: string | undefined
   readonly deadline: Deadline.Deadline | undefined
+  readonly desc: DescMethod
   message: unknown = undefined
   /** A request that cannot be decoded: the call fails with it inside the aspects, without reaching the handler. */
   failure: KratosError.KratosError | undefined = undefined
@@ -69,6 +72,7 @@ export class Incoming implements CallShape, MethodInfo {
     this.service = operation.method.service
     this.method = operation.method.method
     this.kind = operation.method.kind
+    this.desc = operation.desc
     this.peer = origin.address
     this.endpoint = origin.endpoint
     this.identity = origin.identity
@@ -77,6 +81,10 @@ export class Incoming implements CallShape, MethodInfo {
     this.httpMethod = httpMethod
     this.deadline = deadline
     this.readMetadata = readMetadata
+  }
+
+  inspect(check: Check): void {
+    this.requests = Inspected.stream(this.requests, check)
   }
 
   get request(): Metadata.MutableMetadata {
@@ -128,7 +136,10 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
   const handler = implementation.handlers.get(desc.localName)
   if (handler === undefined) return undefined
   const method = Method.of("server", desc)
-  const compiled = Aspect.compile(options.aspects, method)
+  const compiled = Aspect.compile(
+    implementation.aspects === undefined ? options.aspects : Aspect.compose(options.aspects, implementation.aspects),
+    method
+  )
   const bare = body(handler)
   // What the aspects and the handler need is in the context that `run` forks with; their failures are encoded by the protocol.
   const stacked = ({ hooks, wrap }: Aspect.Stack) => ({
@@ -155,7 +166,6 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
     const lighter = light === undefined ? undefined : Aspect.contextOf(light.contexts, call, context)
     const { effect, hooks } = light === undefined || lighter === undefined ? full : light
     if (lighter !== undefined) context = lighter
-    // what a hook throws waits in its state and is a defect of the call at its end
     const states = Aspect.start(hooks, call, context)
     const refused = Aspect.rejection(states)
     if (refused !== undefined) {

@@ -1,9 +1,10 @@
 /** A call on its way out, as the client's aspects see it, with what the wire needs of it. */
-import type { Message } from "@bufbuild/protobuf"
+import type { DescMethod, Message } from "@bufbuild/protobuf"
 import type { CallShape, Kind, Method } from "@effect-kratos/core/Call"
 import type { Deadline } from "@effect-kratos/core/Deadline"
 import * as Metadata from "@effect-kratos/core/Metadata"
 import type * as Stream from "effect/Stream"
+import * as Inspected from "./Inspected.ts"
 import * as MessageQueue from "./MessageQueue.ts"
 
 export class Outgoing implements CallShape {
@@ -18,10 +19,11 @@ export class Outgoing implements CallShape {
   readonly endpoint: string
   readonly pathTemplate = undefined
   readonly deadline: Deadline | undefined
+  readonly desc: DescMethod
   /** The initialiser of the request message, for the kinds that have one. */
   readonly message: object | undefined
   /** The initialisers of the request messages, for the kinds that stream them. */
-  readonly requests: Stream.Stream<object, unknown> | undefined
+  requests: Stream.Stream<object, unknown> | undefined
   readonly request: Metadata.MutableMetadata = Metadata.make()
   reply: Metadata.MutableMetadata = Metadata.make()
   trailers: Metadata.MutableMetadata = Metadata.make()
@@ -33,8 +35,10 @@ export class Outgoing implements CallShape {
     target: string,
     deadline: Deadline | undefined,
     message: object | undefined,
-    requests: Stream.Stream<object, unknown> | undefined
+    requests: Stream.Stream<object, unknown> | undefined,
+    desc: DescMethod
   ) {
+    this.desc = desc
     this.transport = transport
     this.operation = method.operation
     this.service = method.service
@@ -44,6 +48,9 @@ export class Outgoing implements CallShape {
     this.deadline = deadline
     this.message = message
     this.requests = requests
+  }
+  inspect(check: Inspected.Check): void {
+    if (this.requests !== undefined) this.requests = Inspected.stream(this.requests, check)
   }
   /** Where the reply's messages go, for the kinds that stream them; made when it is first asked for, because it costs as much as a whole unary call. */
   get replies(): MessageQueue.MessageQueue<Message, unknown> {

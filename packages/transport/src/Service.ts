@@ -4,6 +4,7 @@
  */
 import type { DescMessage, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf"
 import type { GenService } from "@bufbuild/protobuf/codegenv2"
+import type * as Aspect from "@effect-kratos/core/Aspect"
 import type { Call } from "@effect-kratos/core/Call"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import type { ReasonClass } from "@effect-kratos/core/error/Reason"
@@ -86,17 +87,32 @@ export interface Options<Errs extends Errors> {
   readonly comments?: Comments.Load | undefined
 }
 
+export interface LayerOptions<A> {
+  /**
+   * Wrapped around every call of this service, inside those of the server and also around calls within the process. What they provide, the claims of
+   * a caller for example, is no need of the handlers any more.
+   */
+  readonly aspects?: A | undefined
+}
+
+/** The needs of handlers behind aspects. */
+export type Guarded<R, A> = Exclude<R, Aspect.ProvidesOf<A>> | Exclude<Aspect.ServicesOf<A>, Call>
+
 export interface ServiceClass<Self, D extends DescService, Errs extends Errors> extends Context.Service<Self, Caller<D, Errs>> {
   new (_: never): {}
   readonly descriptor: D
   readonly errors: Errs
   readonly comments?: Comments.Load | undefined
   /** Implements the service in this process. */
-  readonly layer: <H extends Handlers<D, Errs>>(handlers: H) => Layer.Layer<Self, never, Needs<H>>
+  readonly layer: <H extends Handlers<D, Errs>, A extends Aspect.Aspect<unknown, unknown> = Aspect.Aspect>(
+    handlers: H,
+    options?: LayerOptions<A>
+  ) => Layer.Layer<Self, never, Guarded<Needs<H>, A>>
   /** The same, from an effect that builds the handlers. */
-  readonly layerEffect: <H extends Handlers<D, Errs>, E, R>(
-    make: Effect.Effect<H, E, R>
-  ) => Layer.Layer<Self, E, Exclude<R, Scope.Scope> | Needs<H>>
+  readonly layerEffect: <H extends Handlers<D, Errs>, E, R, A extends Aspect.Aspect<unknown, unknown> = Aspect.Aspect>(
+    make: Effect.Effect<H, E, R>,
+    options?: LayerOptions<A>
+  ) => Layer.Layer<Self, E, Exclude<R, Scope.Scope> | Guarded<Needs<H>, A>>
   /** Calls the service over the wire: `discovery:///name`, `direct:///host:port,…`. */
   readonly client: <R = never>(target: string, options?: Client.Options<R>) => Layer.Layer<Self, never, Channels | R>
 }
@@ -125,12 +141,16 @@ export const make =
   <const D extends DescService, const Errs extends Errors = []>(descriptor: D, options?: Options<Errs>): ServiceClass<Self, D, Errs> => {
     const tag = Context.Service<Self, Caller<D, Errs>>()(descriptor.typeName)
     const errors: Errors = options?.errors ?? []
-    const layerEffect = (build: Effect.Effect<Implementation.AnyHandlers, unknown, never>) =>
+    type AnyOptions = LayerOptions<Aspect.Aspect<unknown, unknown>>
+    const layerEffect = (build: Effect.Effect<Implementation.AnyHandlers, unknown, never>, layerOptions?: AnyOptions) =>
       Layer.effect(
         tag,
         Effect.flatMap(build, (handlers) =>
           // the methods are made from the descriptor, so their types are those of the caller by construction
-          Effect.map(Effect.context<never>(), (context) => Implementation.make(descriptor, handlers, context) as Caller<D, Errs>)
+          Effect.map(
+            Effect.context<never>(),
+            (context) => Implementation.make(descriptor, handlers, context, layerOptions?.aspects) as Caller<D, Errs>
+          )
         )
       )
     // The statics are typed by ServiceClass; here they only know the descriptor.
@@ -138,7 +158,7 @@ export const make =
       descriptor,
       errors,
       ...(options?.comments === undefined ? undefined : { comments: options.comments }),
-      layer: (handlers: Implementation.AnyHandlers) => layerEffect(Effect.succeed(handlers)),
+      layer: (handlers: Implementation.AnyHandlers, layerOptions?: AnyOptions) => layerEffect(Effect.succeed(handlers), layerOptions),
       layerEffect,
       client: <R>(target: string, clientOptions?: Client.Options<R>) =>
         Layer.effect(
