@@ -59,7 +59,7 @@ export const reject = <E2>(error: E2): Rejected<E2> => new Rejected(Exit.fail(er
 
 /** What a stack is made of, outermost first. */
 type Part =
-  | { readonly _tag: "Wrap"; readonly aspect: Aspect<unknown, unknown>; readonly context?: ContextOf }
+  | { readonly _tag: "Wrap"; readonly aspect: Aspect<unknown, unknown>; readonly context?: ContextOf; readonly closes?: AnyObserver }
   | { readonly _tag: "Observe"; readonly observer: AnyObserver }
   | { readonly _tag: "When"; readonly test: Test; readonly parts: ReadonlyArray<Part> }
 
@@ -79,9 +79,20 @@ interface WithParts {
 /** The context for a call of which an aspect wants nothing else; undefined where it must wrap the call. */
 export type ContextOf = (call: CallShape, services: Context.Context<never>) => Context.Context<never> | undefined
 
-/** An aspect that for most calls does no more than choose their context, as `context` says. In front of a stack it then costs a function call. */
-export const contextual = <E2, R2>(aspect: Aspect<E2, R2>, context: ContextOf): Aspect<E2, R2> =>
-  fromParts<E2, R2>([{ _tag: "Wrap", aspect, context }])
+/**
+ * An aspect that for most calls does no more than choose their context, as `context` says. In front of a stack it then costs a function call.
+ * With `end` it also sees how the call ended, with the context that was chosen; `context` then opens what `end` closes, so it may not return
+ * undefined.
+ */
+export const contextual = <E2, R2>(
+  aspect: Aspect<E2, R2>,
+  context: ContextOf,
+  end?: (call: CallShape, exit: Exit.Exit<unknown, unknown>, services: Context.Context<never>) => void
+): Aspect<E2, R2> => {
+  if (end === undefined) return fromParts<E2, R2>([{ _tag: "Wrap", aspect, context }])
+  const closes: AnyObserver = { start: () => undefined, end: (call, exit, _, services) => end(call, exit, services) }
+  return fromParts<E2, R2>([{ _tag: "Wrap", aspect, context, closes }])
+}
 
 /** Changes nothing. */
 export const identity: Aspect = (call) => call
@@ -134,11 +145,16 @@ export interface Compiled extends Stack {
 export const compile = (aspect: Aspect<unknown, unknown>, method: Method): Compiled => {
   const parts = resolve(partsOf(aspect), method)
   const contexts: Array<ContextOf> = []
+  const closers: Array<AnyObserver> = []
   for (const part of parts) {
-    if (part._tag !== "Wrap" || part.context === undefined) break
+    // one that may give up cannot come after one that has opened something
+    if (part._tag !== "Wrap" || part.context === undefined || (closers.length > 0 && part.closes === undefined)) break
     contexts.push(part.context)
+    if (part.closes !== undefined) closers.push(part.closes)
   }
-  return contexts.length === 0 ? split(parts) : { ...split(parts), light: { ...split(parts.slice(contexts.length)), contexts } }
+  if (contexts.length === 0) return split(parts)
+  const { hooks, wrap } = split(parts.slice(contexts.length))
+  return { ...split(parts), light: { hooks: [...closers, ...hooks], wrap, contexts } }
 }
 
 /** The context that `contexts` choose for a call, one after the other; undefined when one of them must wrap it, or has thrown and should do so where it is seen. */

@@ -25,8 +25,16 @@ export const method = (call: Pick<CallShape, "service" | "method">): string => `
 /** What a name is that is not one of a known few. */
 export const OTHER = "_OTHER"
 
+export interface Address {
+  readonly host: string
+  readonly port: number | undefined
+}
+
 /** `host:port`, `[v6]:port` or a target; one without an authority (`discovery:///name`) is the name that it resolves. */
-export const address = (text: string): { readonly host: string; readonly port: number | undefined } | undefined => {
+export const address = (text: string): Address | undefined => {
+  // `10.0.0.1:5000`, of which there is one a call
+  const plain = /^([^:/[\]]+):(\d{1,5})$/.exec(text)
+  if (plain !== null) return { host: plain[1]!, port: Number(plain[2]) }
   const target = text.replace(/^[a-z][a-z0-9+.-]*:\/{2,3}/i, "").split("/", 1)[0]!
   const [, host = "", port] = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(target) ?? []
   return host === "" ? undefined : { host: host.replace(/^\[|\]$/g, ""), port: port === undefined ? undefined : Number(port) }

@@ -1,10 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
+import * as Aspect from "../../src/Aspect.ts"
+import * as Baggage from "../../src/aspect/Baggage.ts"
+import * as TraceHeaders from "../../src/aspect/TraceHeaders.ts"
 import * as Tracing from "../../src/aspect/Tracing.ts"
-import type { CallShape } from "../../src/Call.ts"
+import type { CallShape, Kind } from "../../src/Call.ts"
 import * as KratosError from "../../src/error/KratosError.ts"
+import { AppInfo } from "../../src/Lifecycle.ts"
 import * as Metadata from "../../src/Metadata.ts"
 import * as CallFixture from "../CallFixture.ts"
 
@@ -66,26 +71,32 @@ describe("Tracing", () => {
       yield* serve({}, Effect.die("bug"), {
         transport: "http",
         pathTemplate: "/users/{id}",
+        httpMethod: "GET",
         peer: "[::1]:80",
         endpoint: "http://[::]:8000"
       }).pipe(record, Effect.exit)
       assert.deepStrictEqual(Object.fromEntries(spans[0]!.attributes), {
-        "rpc.system": "grpc",
-        "rpc.service": "user.v1.Users",
-        "rpc.method": "Get",
+        "rpc.system.name": "grpc",
+        "rpc.method": "user.v1.Users/Get",
         "server.address": "10.0.0.2",
         "server.port": 9000,
         "client.address": "10.0.0.1",
         "client.port": 5000,
         "peer.service": "web",
-        "rpc.grpc.status_code": 0
+        "rpc.response.status_code": "OK"
       })
-      assert.strictEqual(spans[1]!.attributes.get("rpc.grpc.status_code"), 6)
+      assert.strictEqual(spans[1]!.attributes.get("rpc.response.status_code"), "ALREADY_EXISTS")
       assert.strictEqual(spans[1]!.attributes.get("error.type"), "TAKEN")
       const failed = spans.map((span) => span.status._tag === "Ended" && span.status.exit._tag)
       assert.deepStrictEqual(failed, ["Success", "Failure", "Failure"])
       const http = Object.fromEntries(spans[2]!.attributes)
-      assert.deepInclude(http, { "rpc.system": "http", "http.route": "/users/{id}", "http.response.status_code": 500, "error.type": "500" })
+      assert.deepInclude(http, {
+        "rpc.system.name": "http",
+        "http.request.method": "GET",
+        "http.route": "/users/{id}",
+        "http.response.status_code": 500,
+        "error.type": "500"
+      })
       assert.deepInclude(http, { "client.address": "::1", "client.port": 80, "server.address": "::", "server.port": 8000 })
     })
   )
@@ -206,6 +217,118 @@ describe("Tracing", () => {
       assert.deepStrictEqual(yield* keys(headers(512, 8192)), ["baggage", "traceparent", "tracestate"])
       assert.deepStrictEqual(yield* keys(headers(513, 8193)), ["traceparent"])
       assert.deepStrictEqual(yield* keys({ tracestate: "a=1", baggage: "k=v" }), ["baggage"])
+    })
+  )
+
+  it.effect("costs no combinator in front of a stack, and ends the span whatever becomes of the call", () =>
+    Effect.gen(function* () {
+      const { record, spans } = recorder()
+      const parents: Array<string | undefined> = []
+      const seen = Aspect.observe({
+        start: (_, services) => void parents.push(Context.getOrUndefined(services, Tracer.ParentSpan)?.spanId),
+        end: () => undefined
+      })
+      const stack = Aspect.compose(Tracing.server, seen)
+      const { light } = Aspect.compile(stack, CallFixture.make())
+      assert.deepStrictEqual([light?.wrap, light?.contexts.length, light?.hooks.length], [undefined, 1, 2])
+      const kinds: ReadonlyArray<Kind> = ["unary", "client_streaming", "server_streaming", "bidi_streaming"]
+      for (const kind of kinds) {
+        for (const handler of [Effect.void, Effect.fail("no"), Effect.die("bug"), Effect.interrupt]) {
+          yield* CallFixture.runCompiled(CallFixture.make({ kind, request: Metadata.fromRecord({ traceparent }) }), stack, handler).pipe(
+            record
+          )
+        }
+      }
+      assert.lengthOf(spans, 16)
+      assert.deepStrictEqual(
+        parents,
+        spans.map(({ spanId }) => spanId)
+      )
+      assert.isTrue(spans.every(({ status, traceId: id }) => status._tag === "Ended" && id === traceId))
+    })
+  )
+
+  it.effect("gives streams a trace of their own, linked to the caller, where that is asked for", () =>
+    Effect.gen(function* () {
+      const { record, spans } = recorder()
+      const aspect = Tracing.makeServer({ join: Tracing.linkStreams })
+      const one = (kind: Kind, flags: string) =>
+        CallFixture.run(
+          CallFixture.make({ kind, request: Metadata.fromRecord({ traceparent: `00-${traceId}-${parentId}-${flags}` }) }),
+          aspect(Effect.void)
+        ).pipe(record)
+      yield* one("unary", "01")
+      yield* one("bidi_streaming", "01")
+      yield* one("server_streaming", "00")
+      const [unary, bidi, unsampled] = spans
+      assert.deepStrictEqual([unary!.traceId, unary!.links.length], [traceId, 0])
+      assert.notStrictEqual(bidi!.traceId, traceId)
+      assert.isTrue(Option.isNone(bidi!.parent))
+      assert.deepStrictEqual(
+        bidi!.links.map(({ span }) => [span.traceId, span.spanId]),
+        [[traceId, parentId]]
+      )
+      assert.deepStrictEqual([bidi!.sampled, unsampled!.sampled], [true, false])
+    })
+  )
+
+  it.effect("names the app of a client, unless somebody else has", () =>
+    Effect.gen(function* () {
+      const app = { id: "1", name: "web", version: "", metadata: {}, endpoints: [] }
+      const request = yield* sent().pipe(Effect.provideService(AppInfo, app))
+      assert.strictEqual(header(request, "x-md-service-name"), "web")
+      const own = yield* sent({ "x-md-service-name": "mine" }).pipe(Effect.provideService(AppInfo, app))
+      assert.deepStrictEqual(Metadata.getAll(own, "x-md-service-name"), ["mine"])
+      assert.isUndefined(header(yield* sent(), "x-md-service-name"))
+    })
+  )
+
+  it.effect("lets handlers read the baggage and add to it", () =>
+    Effect.gen(function* () {
+      const baggage = "user=ann%20b;secret, broken, bad key=1, tenant = 7 ,e=%"
+      const read = yield* serve({ baggage }, Baggage.current)
+      assert.deepStrictEqual(
+        [...read],
+        [
+          ["user", "ann b"],
+          ["tenant", "7"]
+        ]
+      )
+      const request = yield* serve(
+        { baggage: "user=ann;p=1,tenant=7" },
+        Baggage.with({ tenant: undefined, role: "a,b", "no token": "x" })(sent())
+      )
+      assert.strictEqual(header(request, "baggage"), "user=ann;p=1,role=a%2Cb")
+      const full = yield* serve({ baggage: `k=${"v".repeat(8000)}` }, Baggage.with({ more: "x".repeat(300), few: "x" })(sent()))
+      assert.strictEqual(header(full, "baggage"), `k=${"v".repeat(8000)},few=x`)
+      assert.strictEqual(yield* Baggage.get("user"), undefined)
+    })
+  )
+
+  it.effect("reads and writes what the propagators say", () =>
+    Effect.gen(function* () {
+      const { record } = recorder()
+      const incoming = { traceparent, baggage: "k=v" }
+      const keys = (propagators: TraceHeaders.Propagators, headers: Values = incoming) =>
+        Effect.map(serve(headers, sent()).pipe(record, Effect.provideService(TraceHeaders.Propagators, propagators)), (request) =>
+          [...request.keys()].sort()
+        )
+      assert.deepStrictEqual(yield* keys({ traceContext: true, baggage: false, b3: "none" }), ["traceparent"])
+      assert.deepStrictEqual(yield* keys({ traceContext: false, baggage: true, b3: "single" }), ["b3", "baggage"])
+      assert.deepStrictEqual(yield* keys({ traceContext: false, baggage: false, b3: "multi" }), [
+        "x-b3-sampled",
+        "x-b3-spanid",
+        "x-b3-traceid"
+      ])
+      const parent = (propagators: TraceHeaders.Propagators, headers: Values) =>
+        serve(headers, Effect.option(Effect.currentParentSpan)).pipe(
+          Effect.provideService(TraceHeaders.Propagators, propagators),
+          Effect.map(Option.isSome)
+        )
+      const b3 = { b3: `${traceId}-${parentId}-1` }
+      assert.isFalse(yield* parent({ traceContext: true, baggage: true, b3: "none" }, b3))
+      assert.isFalse(yield* parent({ traceContext: false, baggage: true, b3: "read" }, { traceparent }))
+      assert.isTrue(yield* parent({ traceContext: false, baggage: true, b3: "single" }, b3))
     })
   )
 })
