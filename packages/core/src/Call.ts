@@ -12,6 +12,12 @@ export type Side = "server" | "client"
 
 export type Kind = "unary" | "client_streaming" | "server_streaming" | "bidi_streaming"
 
+/**
+ * Whether a method may be executed more than once for one call, as its contract says (`google.protobuf.MethodOptions.idempotency_level`, or the verb of its
+ * HTTP rule on REST).
+ */
+export type Idempotency = "no_side_effects" | "idempotent"
+
 /** What is known of a method before any call: the key by which aspects are matched and metrics are made. */
 export interface Method {
   readonly side: Side
@@ -20,6 +26,8 @@ export interface Method {
   readonly service: string
   readonly method: string
   readonly kind: Kind
+  /** Undefined when the contract does not say: it is then executed once at most. */
+  readonly idempotency?: Idempotency | undefined
 }
 
 /** Who the other end of a call has proved to be by its certificate. */
@@ -58,7 +66,37 @@ export interface CallShape extends Method {
    * error ends the stream with it. Undefined where messages cannot be seen.
    */
   readonly inspect?: ((check: (message: unknown) => KratosError | undefined) => void) | undefined
+  /** Client: how many attempts were made before this one, by `Retry` or `Hedge`. Undefined or 0 for the first. */
+  readonly attempt?: number | undefined
+  /** Client: addresses of the nodes that earlier attempts of this call went to. Balancers choose others while there are any. */
+  readonly tried?: ReadonlyArray<string> | undefined
 }
+
+/**
+ * A client's call, as aspects see it that make further attempts of it. The call itself is its first attempt; the others are calls of their own, which share
+ * the request, and whose reply becomes that of the call when it is adopted. A reply stream is the first attempt's that delivers a message.
+ */
+export interface ClientCall extends CallShape {
+  readonly attempt: number
+  readonly tried: ReadonlyArray<string>
+  /** The server may have acted on this attempt. */
+  readonly processed: boolean
+  /** A message of the reply has been delivered, or the streamed request is longer than what is kept: no other attempt can take this one's place. */
+  readonly committed: boolean
+  /** Keeps the messages of a streamed request for further attempts, up to so many bytes as sent. The caller's stream runs once, with these services. */
+  readonly keep: (maxBytes: number, services: Context.Context<never>) => void
+  /** Another attempt, with this metadata. */
+  readonly again: (attempt: number, request: Metadata.MutableMetadata) => ClientCall
+  /** Takes the reply of an attempt for that of the call. */
+  readonly adopt: (attempt: ClientCall) => void
+  /** Hears which attempt commits, before anything else of it is seen. */
+  readonly onCommit: (listener: (attempt: ClientCall) => void) => void
+  /** There will be no further attempts. */
+  readonly release: () => void
+}
+
+/** Whether further attempts of a call can be made. */
+export const isClientCall = (call: CallShape): call is ClientCall => call.side === "client" && "again" in call
 
 export class Call extends Context.Service<Call, CallShape>()("@effect-kratos/core/Call") {}
 

@@ -4,7 +4,7 @@
  */
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf"
 import * as Aspect from "@effect-kratos/core/Aspect"
-import { Call } from "@effect-kratos/core/Call"
+import { Call, type Idempotency } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import * as Context from "effect/Context"
@@ -17,6 +17,8 @@ import * as Method from "./Method.ts"
 export interface Wire {
   /** As `Call.transport` names it. */
   readonly transport: string
+  /** What the wire knows of the method beyond its contract. */
+  readonly idempotency?: Idempotency | undefined
   /**
    * Makes the call that `Call` holds, an `Outgoing`. Completes with the reply of the kinds that have one; the replies of the others go to the queue of
    * the call, and it completes at their end.
@@ -37,9 +39,10 @@ export const make = <R>(descriptor: DescService, options: Options<R>): Effect.Ef
   )
 
 const compile = <R>(desc: DescMethod, context: Context.Context<R>, options: Options<R>): unknown => {
-  const method = Method.of("client", desc)
-  const aspects = Aspect.forMethod(options.aspects ?? Aspect.identity, method)
   const wire = options.wire(desc)
+  const declared = Method.of("client", desc)
+  const method = { ...declared, idempotency: declared.idempotency ?? wire.idempotency }
+  const aspects = Aspect.forMethod(options.aspects ?? Aspect.identity, method)
   const call = aspects(wire.call)
   const start = (outgoing: Outgoing.Outgoing): Effect.Effect<Message | void, unknown> =>
     // what the aspects need is in the layer's context; what the caller's fiber has of its own goes before it

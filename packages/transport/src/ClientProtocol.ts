@@ -72,6 +72,8 @@ export interface ClientExchange extends StreamListener {
 export interface Receiver {
   readonly output: MessageCodec
   readonly maxMessageBytes: number
+  /** Nothing of the request has left; `onEnd` says why. */
+  readonly onUnsent: () => void
   /** Another node has the call than the one that was picked. */
   readonly onPeer: (address: string) => void
   readonly onHeader: (metadata: MutableMetadata) => void

@@ -29,6 +29,19 @@ export class MessageQueue<A, E> {
     this.stream = Stream.fromPull(Effect.succeed(Effect.suspend(() => this.pull()))) as Stream.Stream<A, E> // Done is the end, not an error
   }
 
+  /** Whose messages are pulled here from now on. */
+  private followed: MessageQueue<A, E> | undefined = undefined
+
+  /** What is pulled here is pulled there from now on; nothing has been pushed here, and nothing will be. */
+  follow(other: MessageQueue<A, E>): void {
+    if (this.followed !== undefined || this.ended !== undefined) return
+    this.followed = other
+    if (this.closed) return other.close()
+    const { waiting } = this
+    this.waiting = undefined
+    waiting?.(Effect.suspend(() => other.pull()))
+  }
+
   /** Called when all that waited has been pulled. */
   onEmptied: (() => void) | undefined = undefined
 
@@ -59,6 +72,7 @@ export class MessageQueue<A, E> {
 
   /** No more messages. What was pushed is still pulled before the end shows. */
   end(exit: Exit.Exit<unknown, E>): void {
+    if (this.followed !== undefined) return this.followed.end(exit)
     if (this.ended !== undefined) return
     this.ended = Exit.isSuccess(exit) ? Cause.done() : Effect.failCause(exit.cause)
     this.wake()
@@ -67,10 +81,12 @@ export class MessageQueue<A, E> {
   /** Nobody pulls any more; what still comes is acknowledged and dropped. */
   close(): void {
     this.closed = true
+    if (this.followed !== undefined) return this.followed.close()
     this.empty()
   }
 
   private pull(): Effect.Effect<Batch<A>, E | Cause.Done> {
+    if (this.followed !== undefined) return this.followed.pull()
     return this.take() ?? this.wait
   }
 

@@ -8,6 +8,7 @@ import * as Aspect from "@effect-kratos/core/Aspect"
 import { Call, type CallShape, type Kind, type Method as MethodInfo, type PeerIdentity } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as RetryAdvice from "@effect-kratos/core/error/RetryAdvice"
 import * as Metadata from "@effect-kratos/core/Metadata"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -174,11 +175,21 @@ export const make = (desc: DescMethod, implementation: Implementation, options: 
     }
     const fiber = Effect.runForkWith(context)(effect)
     const exit = fiber.pollUnsafe()
-    if (exit === undefined) return detach(fiber, call, options, (ended) => onEnd(Aspect.end(hooks, call, ended, states, context)))
-    onEnd(Aspect.end(hooks, call, exit, states, context))
+    const end = (ended: Ended) => onEnd(advising(call, Aspect.end(hooks, call, ended, states, context)))
+    if (exit === undefined) return detach(fiber, call, options, end)
+    end(exit)
     return undefined
   }
   return { desc, method, run }
+}
+
+/** A failure that is final is so for the caller too. */
+const advising = (call: Incoming, exit: Ended): Ended => {
+  if (Exit.isFailure(exit)) {
+    const failure = exit.cause.reasons.find(Cause.isFailReason)
+    if (failure !== undefined && RetryAdvice.isFinal(failure.error)) RetryAdvice.send(call.trailers)
+  }
+  return exit
 }
 
 /** Follows a fiber that waits: its deadline, its cancellation, its end. */

@@ -7,6 +7,7 @@ import { Call } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { ReasonClass } from "@effect-kratos/core/error/Reason"
+import * as RetryAdvice from "@effect-kratos/core/error/RetryAdvice"
 import { Grpc } from "@effect-kratos/core/error/Status"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
 import type * as Cause from "effect/Cause"
@@ -107,6 +108,7 @@ export const make = <Head>(options: Options<Head>): Effect.Effect<Message | void
       // it has become full since it was picked, or is ending
       if (stream === undefined) return resume(wait(call, deadline, budget, context, requests, true))
       running.exchange.stream = stream
+      call.processed = true
       call.peer = connection.address
       if (!running.single) call.replies.attach((bytes) => stream.consumed(bytes))
       if (deadline !== undefined) running.timer = channel.timers.add(deadline, () => running.expire())
@@ -117,6 +119,7 @@ export const make = <Head>(options: Options<Head>): Effect.Effect<Message | void
   return Effect.withFiber((fiber) => {
     // Client.ts provides the call, and it is an Outgoing
     const call = Context.getUnsafe(fiber.context, Call) as unknown as Outgoing
+    call.begin()
     const deadline = Context.get(fiber.context, Deadline.Current)
     if (deadline !== undefined && deadline <= channel.timers.now()) return Effect.fail(exceeded(call))
     return attempt(call, deadline, BUDGET, fiber.context, undefined)
@@ -176,6 +179,10 @@ class Running implements Receiver {
     this.call.peer = address
   }
 
+  onUnsent(): void {
+    this.call.processed = false
+  }
+
   onHeader(metadata: MutableMetadata): void {
     this.committed = true
     this.requests?.commit()
@@ -183,8 +190,9 @@ class Running implements Receiver {
   }
 
   onMessage(message: Message, bytes: number): void {
-    if (!this.single) this.call.replies.push(message, bytes)
-    else if (this.reply === undefined) this.reply = message
+    if (!this.single) {
+      if (this.call.commit()) this.call.replies.push(message, bytes)
+    } else if (this.reply === undefined) this.reply = message
     else this.surplus = true
   }
 
@@ -205,8 +213,10 @@ class Running implements Receiver {
     if (trailers !== undefined) this.call.trailers = trailers
     // A server's own timer may fire before ours, and some servers then only reset the stream.
     if (error?.grpc === Grpc.CANCELLED && this.isLate()) return this.finish(Effect.fail(exceeded(this.call)))
-    if (error !== undefined) this.finish(Effect.fail(GrpcStatus.typed(error, this.options.classes)))
-    else if (!this.single) this.finish(Effect.void)
+    if (error !== undefined) {
+      const { reply, trailers } = this.call
+      this.finish(Effect.fail(RetryAdvice.received(GrpcStatus.typed(error, this.options.classes), reply, trailers)))
+    } else if (!this.single) this.finish(Effect.void)
     else if (this.reply === undefined || this.surplus) {
       this.finish(
         Effect.fail(GrpcError.cardinality(`${this.call.operation} replies with one message, got ${this.surplus ? "more" : "none"}`))
@@ -217,6 +227,7 @@ class Running implements Receiver {
   onUnprocessed(): void {
     const { requests } = this
     const again = this.committed || requests?.suspend() === false ? undefined : this.again(requests)
+    this.call.processed = this.committed
     if (again === undefined) return this.finish(Effect.fail(GrpcError.unavailable("the server did not take the call")))
     // they go on with the next try
     this.requests = undefined
@@ -252,7 +263,13 @@ class Running implements Receiver {
     }
     this.requests = earlier
     if (earlier !== undefined) earlier.resume(stream, onFailure)
-    else this.requests = new Requests(messages, (message) => encode(this.options, message), context, stream, onFailure)
+    else this.requests = new Requests(messages, (message) => this.encode(message), context, stream, onFailure)
+  }
+
+  private encode(message: object): Uint8Array | KratosError.KratosError {
+    const bytes = encode(this.options, message)
+    if (bytes instanceof Uint8Array) this.call.wrote(bytes.length)
+    return bytes
   }
 
   private finish(effect: Effect.Effect<Message | void, unknown>): void {

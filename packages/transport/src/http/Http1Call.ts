@@ -67,7 +67,10 @@ export class Http1Call implements ClientStream {
       if (this.closed || this.reply !== undefined || sent !== this.sent) return
       if (error instanceof NotConnected) {
         if (index + 1 < this.nodes.length) this.sent = this.start(index + 1, retries)
-        else this.exchange.fail(error.failure)
+        else {
+          this.exchange.receiver.onUnsent()
+          this.exchange.fail(error.failure)
+        }
       } else if (sent.reusedSocket && method === "GET" && retries < RETRIES) this.sent = this.start(index, retries + 1)
       else this.exchange.fail(GrpcError.unavailable("the connection was lost before the reply came", error))
     })

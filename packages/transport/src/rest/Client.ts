@@ -7,6 +7,7 @@ import { Call } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { ReasonClass } from "@effect-kratos/core/error/Reason"
+import * as RetryAdvice from "@effect-kratos/core/error/RetryAdvice"
 import { Grpc } from "@effect-kratos/core/error/Status"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -39,25 +40,31 @@ type Run = (call: Outgoing, fields: Fields) => Effect.Effect<Message | void, unk
 
 /** How the calls of a method travel. Calls of a method without an HTTP rule fail with 501. */
 export const wire = (desc: DescMethod, classes: ReadonlyArray<ReasonClass>, nodes: Nodes, options: Options): Wire => {
-  const run = compile(desc, nodes, options)
-  const typed = (error: unknown): unknown => (error instanceof KratosError.KratosError ? GrpcStatus.typed(error, classes) : error)
+  const plan = RequestPlan.make(desc)
+  const run = compile(desc, plan, nodes, options)
+  const typed = (error: unknown, { reply, trailers }: Outgoing): unknown =>
+    error instanceof KratosError.KratosError ? RetryAdvice.received(GrpcStatus.typed(error, classes), reply, trailers) : error
+  // a WebSocket opens with a GET that says nothing of what follows
+  const isRequest = desc.methodKind === "unary" || desc.methodKind === "server_streaming"
+  const idempotency =
+    isRequest && plan !== undefined && Result.isSuccess(plan) ? HttpCall.idempotencyOf(plan.success.httpMethod) : undefined
   const call = Effect.withFiber((fiber): Effect.Effect<Message | void, unknown> => {
     // ClientMethods provides the call, and it is an Outgoing
     const call = Context.getUnsafe(fiber.context, Call) as unknown as Outgoing
+    call.begin()
     const deadline = Context.get(fiber.context, Deadline.Current)
     const now = nodes.timers.now()
     if (deadline !== undefined && deadline <= now) return Effect.fail(exceeded(call))
     const fields = HttpCall.fieldsOf(call, deadline, now)
     if (fields instanceof KratosError.KratosError) return Effect.fail(fields)
-    const whole = Effect.mapError(run(call, fields), typed)
+    const whole = Effect.mapError(run(call, fields), (error) => typed(error, call))
     if (deadline === undefined) return whole
     return Effect.timeoutOrElse(whole, { duration: deadline - now, orElse: () => Effect.fail(exceeded(call)) })
   })
-  return { transport: "http", call }
+  return { transport: "http", idempotency, call }
 }
 
-const compile = (desc: DescMethod, nodes: Nodes, { dialect, maxMessageBytes }: Options): Run => {
-  const plan = RequestPlan.make(desc)
+const compile = (desc: DescMethod, plan: ReturnType<typeof RequestPlan.make>, nodes: Nodes, { dialect, maxMessageBytes }: Options): Run => {
   if (plan === undefined || Result.isFailure(plan)) {
     const why =
       plan === undefined

@@ -35,8 +35,9 @@ export const receive = ({ body, contentType }: Reply, call: Outgoing, options: O
       // other names are for other readers
       if (name !== "" && name !== "message") return
       const message = options.read(data, options.codec, undefined)
-      if (Result.isSuccess(message)) call.replies.push(message.success)
-      else fail(GrpcError.malformed(`a reply message cannot be decoded: ${message.failure.message}`))
+      if (Result.isSuccess(message)) {
+        if (call.commit()) call.replies.push(message.success)
+      } else fail(GrpcError.malformed(`a reply message cannot be decoded: ${message.failure.message}`))
     })
     call.replies.attach((bytes) => {
       waiting -= bytes

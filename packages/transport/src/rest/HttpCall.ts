@@ -2,6 +2,7 @@
  * One request of a REST client over HTTP/1.1. A node that cannot be reached is passed over for the next; a request that was lost with a connection that
  * had been idle is sent again when its method may be. Interrupting closes the connection, which interrupts the server's handler.
  */
+import type { Idempotency } from "@effect-kratos/core/Call"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Effect from "effect/Effect"
 import * as http from "node:http"
@@ -63,8 +64,12 @@ export const fieldsOf = (
 /** Fields that the client writes itself. */
 const own = new Set(["accept", "host", Timeout.timeoutMs])
 
-/** Methods that may be sent again without asking (RFC 9110, section 9.2.2). */
+/** Methods that may be sent again without asking (RFC 9110, sections 9.2.1 and 9.2.2). */
 const idempotent = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+const safe = new Set(["GET", "HEAD", "OPTIONS"])
+
+export const idempotencyOf = (method: string): Idempotency | undefined =>
+  safe.has(method) ? "no_side_effects" : idempotent.has(method) ? "idempotent" : undefined
 
 /** How often a request is sent again on another connection. */
 const RETRIES = 3
@@ -81,9 +86,11 @@ const attempt = (
     for (const [name, value] of fields) headers.push(name, value)
     if (body !== undefined) headers.push("content-length", String(body.length))
     call.peer = node!.address
+    call.processed = true
     const sent = http.request({ agent: node!.agent, method, path: target, headers })
     const onError = (error: Error): void => {
       if (error instanceof NotConnected) {
+        call.processed = false
         return resume(others.length > 0 ? attempt(others, call, request, retries) : Effect.fail(error.failure))
       }
       if (sent.reusedSocket && idempotent.has(method) && retries < RETRIES)

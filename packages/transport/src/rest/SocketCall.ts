@@ -118,6 +118,7 @@ class Conversation {
         }
         this.duplex = connected.value
         this.call.peer = node.address
+        this.call.processed = true
         return yield* this.handshake(connected.value, node.authority, target)
       }
       return yield* Effect.fail(failure ?? KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${nodes.target} is available`))
@@ -223,6 +224,7 @@ class Conversation {
       return this.unfit(cause)
     }
     socket.send(bytes, { binary: this.shared.binary })
+    this.call.wrote(bytes.length)
     return undefined
   }
 
@@ -265,6 +267,7 @@ class Conversation {
       this.reply = message.success
       return
     }
+    if (!this.call.commit()) return
     const bytes = frame.length + OVERHEAD
     this.waiting += bytes
     this.call.replies.push(message.success)

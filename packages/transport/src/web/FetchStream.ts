@@ -64,7 +64,8 @@ const pump = async (
     else {
       try {
         // messages keep views of their bytes
-        call.replies.push(fromBinary(desc.output, content.slice()), content.length)
+        const reply = fromBinary(desc.output, content.slice())
+        if (call.commit()) call.replies.push(reply, content.length)
       } catch {
         failure = ReplyError.malformed("a reply message cannot be decoded")
       }

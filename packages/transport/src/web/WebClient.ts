@@ -11,6 +11,7 @@ import { Call } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { ReasonClass } from "@effect-kratos/core/error/Reason"
+import * as RetryAdvice from "@effect-kratos/core/error/RetryAdvice"
 import { Grpc } from "@effect-kratos/core/error/Status"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -82,6 +83,7 @@ const invoke = (desc: DescMethod, classes: ReadonlyArray<ReasonClass>, http: Fet
   Effect.withFiber((fiber) => {
     // ClientMethods provides the call, and it is an Outgoing
     const call = Context.getUnsafe(fiber.context, Call) as unknown as Outgoing
+    call.begin()
     if (call.requests !== undefined) {
       return Effect.fail(KratosError.unimplemented("", "browsers cannot stream requests", { grpc: Grpc.UNIMPLEMENTED }))
     }
@@ -94,8 +96,11 @@ const invoke = (desc: DescMethod, classes: ReadonlyArray<ReasonClass>, http: Fet
     const left = deadline === undefined ? undefined : deadline - fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
     if (left !== undefined && left <= 0) return Effect.fail(exceeded(call))
     if (left !== undefined) headers.set(Timeout.HEADER, Timeout.format(left))
+    call.processed = true
     const reply = Effect.flatMap(fetched(desc, call, message, http, headers), (result) =>
-      result instanceof KratosError.KratosError ? Effect.fail(typed(result, classes)) : Effect.succeed(result)
+      result instanceof KratosError.KratosError
+        ? Effect.fail(RetryAdvice.received(typed(result, classes), call.reply, call.trailers))
+        : Effect.succeed(result)
     )
     return left === undefined ? reply : Effect.timeoutOrElse(reply, { duration: left, orElse: () => Effect.fail(exceeded(call)) })
   })
