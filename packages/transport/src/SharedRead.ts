@@ -22,13 +22,13 @@ let shared: Uint8Array | undefined
 let found: Members | false | undefined
 
 /**
- * Lets `socket` emit "data" with views that are valid only until its listeners return. For sockets whose only reader copies what it keeps, is attached for
- * good, and never pauses them. False where this Node does not offer it.
+ * Lets `socket` emit "data" with views that are valid only until its listeners return. For sockets whose only reader copies what it keeps. A socket that is
+ * paused stops reading at once. False where this Node does not offer it, or where bytes that were read before wait to be emitted.
  */
 export const enable = (socket: Socket): boolean => {
   const members = (found ??= find())
   const handle = handleOf(socket)
-  if (members === false || handle === undefined) return false
+  if (members === false || handle === undefined || socket.readableLength > 0) return false
   const buffer = (shared ??= new Uint8Array(SIZE))
   const onRead: OnRead = (bytes, { buffer }) => {
     socket.emit("data", Buffer.from(buffer, 0, bytes))
@@ -39,13 +39,43 @@ export const enable = (socket: Socket): boolean => {
   return true
 }
 
+/**
+ * Makes `socket`, which reads into the buffer, a stream like any other again, for a reader that knows nothing of this one. The handle goes on to read into
+ * the buffer, from which it cannot be taken away; each read is copied and pushed. Node treats a socket that has a buffer of its own in other ways when it is
+ * paused, resumed or read from, so that it has one only while a read is handed over.
+ */
+export const disable = (socket: Socket): void => {
+  const handle = handleOf(socket)
+  if (found === undefined || found === false || handle === undefined) return
+  const members = found
+  const set = (buffer: Uint8Array | null): void => void Object.assign(socket, { [members.buffer]: buffer })
+  const push: OnRead = (bytes, { buffer }) => {
+    set(null)
+    // a copy, which `from` makes of what is no ArrayBuffer
+    return socket.push(Buffer.from(new Uint8Array(buffer, 0, bytes)))
+  }
+  Object.assign(socket, { [members.buffer]: null, [members.callback]: push })
+  const { onread } = handle
+  handle.onread = function (this: Handle, ...args) {
+    set(shared ?? null)
+    try {
+      return onread.apply(this, args)
+    } finally {
+      set(null)
+    }
+  }
+}
+
 interface Handle {
   readonly useUserBuffer: (buffer: Uint8Array) => void
+  /** Node's own, for what the handle has read and for its end. */
+  onread: (this: Handle, ...args: ReadonlyArray<unknown>) => unknown
 }
 
 const handleOf = (socket: Socket): Handle | undefined => {
   const handle = (socket as { readonly _handle?: Partial<Handle> | null })._handle
-  return typeof handle?.useUserBuffer === "function" ? (handle as Handle) : undefined // checked just now
+  // checked just now
+  return typeof handle?.useUserBuffer === "function" && typeof handle.onread === "function" ? (handle as Handle) : undefined
 }
 
 const find = (): Members | false => {

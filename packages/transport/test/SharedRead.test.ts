@@ -17,6 +17,10 @@ const listening = async (): Promise<net.Server> => {
   return server
 }
 
+const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
+}
+
 /** Everything that a socket emits, copied as it comes; `buffers` are the memories it came in. */
 const reader = (socket: net.Socket) => {
   const parts: Array<Buffer> = []
@@ -63,6 +67,44 @@ describe("reads of sockets into one buffer", () => {
       client.destroy()
       accepted.destroy()
     }
+    server.close()
+  })
+
+  it("are given up for a reader that knows nothing of them, which can stop, go on, read and keep as it likes", async () => {
+    const server = await listening()
+    const [[client, accepted], [other, noise]] = [await pair(server), await pair(server)]
+    const read = reader(accepted)
+    SharedRead.enable(accepted)
+    reader(noise)
+    SharedRead.enable(noise)
+    client.write("first")
+    await until(() => read.text() === "first")
+    accepted.removeAllListeners("data")
+    SharedRead.disable(accepted)
+    accepted.pause()
+    assert.deepStrictEqual(
+      Object.getOwnPropertySymbols(accepted).flatMap((symbol) =>
+        symbol.description === "kBuffer" ? [(accepted as unknown as Record<symbol, unknown>)[symbol]] : []
+      ),
+      [null],
+      "to Node it is a socket like any other"
+    )
+
+    const sent = Buffer.alloc(4_000_000, "abcdefghijk")
+    client.end(sent)
+    // the memory is that of others, too
+    const fill = (): void => void other.write("#".repeat(60_000))
+    fill()
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+    assert.isBelow(accepted.readableLength, 200_000, "nothing is read that nobody wants")
+    const kept: Array<Buffer> = []
+    const ended = once(accepted, "end")
+    accepted.on("readable", () => {
+      for (let part: Buffer | null; (part = accepted.read() as Buffer | null) !== null; fill()) kept.push(part)
+    })
+    await ended
+    assert.isTrue(Buffer.concat(kept).equals(sent))
+    for (const socket of [client, accepted, other, noise]) socket.destroy()
     server.close()
   })
 

@@ -5,9 +5,11 @@
  */
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import { STATUS_CODES } from "node:http"
+import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { DeadlineTimers, Timer } from "../DeadlineTimers.ts"
 import type { Origin } from "../Origin.ts"
+import * as SharedRead from "../SharedRead.ts"
 import * as HttpError from "./HttpError.ts"
 import { type BodyReader, EMPTY, type Handler, hasLength, type HttpExchange } from "./HttpExchange.ts"
 import * as Http1Head from "./Http1Head.ts"
@@ -85,6 +87,8 @@ class Connection {
   private blocked = false
   private timer: Timer | undefined = undefined
   private lastReply = 0
+  /** Chunks lie in memory that all connections read into: what is kept of one is copied. */
+  private isShared = false
 
   constructor(duplex: Duplex, origin: Origin, life: Life, shared: Shared) {
     this.duplex = duplex
@@ -100,9 +104,11 @@ class Connection {
   }
 
   readonly receive = (chunk: Buffer): void => {
+    const isAlone = this.unread === undefined
     this.unread = this.unread === undefined ? chunk : Buffer.concat([this.unread, chunk])
     if (this.exchange === undefined && !this.blocked) this.process()
     else if (this.unread.length > MAX_WAITING) this.duplex.pause()
+    if (isAlone && this.isShared && this.unread !== undefined) this.unread = Buffer.from(this.unread)
   }
 
   private process(): void {
@@ -129,7 +135,10 @@ class Connection {
     const { head, length } = request
     this.awaited = length > bytes.length ? request : undefined
     if (length > bytes.length) return 0
-    this.exchange = new Exchange(this, head, head.contentLength === 0 ? EMPTY : bytes.subarray(length - head.contentLength, length))
+    const body = head.contentLength === 0 ? EMPTY : bytes.subarray(length - head.contentLength, length)
+    this.exchange = new Exchange(this, head, this.isShared && body.length > 0 ? Buffer.from(body) : body)
+    // a connection that begins like this mostly goes on like this
+    if (!this.isShared && this.duplex instanceof Socket) this.isShared = SharedRead.enable(this.duplex)
     return length
   }
 
@@ -150,7 +159,8 @@ class Connection {
     const { duplex } = this
     this.leave()
     this.unread = undefined
-    duplex.unshift(bytes)
+    duplex.unshift(this.isShared ? Buffer.from(bytes) : bytes)
+    if (this.isShared && duplex instanceof Socket) SharedRead.disable(duplex)
     this.shared.options.handOff(duplex, this.origin, this.life)
   }
 
