@@ -69,7 +69,7 @@ export const disable = (socket: Socket): void => {
 interface Handle {
   readonly useUserBuffer: (buffer: Uint8Array) => void
   /** Node's own, for what the handle has read and for its end. */
-  onread: (this: Handle, ...args: ReadonlyArray<unknown>) => unknown
+  onread: (this: Handle, ...args: Array<unknown>) => unknown
 }
 
 const handleOf = (socket: Socket): Handle | undefined => {
