@@ -36,7 +36,7 @@ const properties = (text: string): ConfigTree => {
 
 const unescape = (text: string): string =>
   text.replace(/\\(u([0-9a-fA-F]{4})|.)/g, (_, char: string, hex: string | undefined) =>
-    hex === undefined ? (({ n: "\n", t: "\t", r: "\r", f: "\f" })[char] ?? char) : String.fromCharCode(parseInt(hex, 16))
+    hex === undefined ? ({ n: "\n", t: "\t", r: "\r", f: "\f" }[char] ?? char) : String.fromCharCode(parseInt(hex, 16))
   )
 
 /** `NAME=value` lines, an `export` in front, single quotes for text as it is, double quotes with `\n` and the like, `#` for comments. Names stay whole. */

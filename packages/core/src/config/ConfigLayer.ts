@@ -42,4 +42,3 @@ export const make = Effect.fnUntraced(function* <A, I, E, R>(
   )
   return ref
 })
-

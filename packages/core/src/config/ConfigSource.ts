@@ -48,7 +48,8 @@ export const fromUnknown = (values: unknown, name = "static"): ConfigSource =>
   )
 
 /** Documents that are written in the program. */
-export const fromDocuments = (documents: ReadonlyArray<KeyValue>, name = "static"): ConfigSource => constant(name, Effect.succeed(documents))
+export const fromDocuments = (documents: ReadonlyArray<KeyValue>, name = "static"): ConfigSource =>
+  constant(name, Effect.succeed(documents))
 
 export interface EnvOptions {
   /** Only variables that start with one of these, which is taken off with an underscore that follows it. Default: all variables, as they are. */

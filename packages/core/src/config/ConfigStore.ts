@@ -84,7 +84,15 @@ export const layer = <A = unknown>(options: Options<A>): Layer.Layer<ConfigStore
   )
 
 const make = Effect.fnUntraced(function* <A>(options: Options<A>) {
-  const { actualTypes, formats, history: kept = 10, maxDocumentLength = 4_194_304, merge = Tree.merge, retry = "1 second", sources } = options
+  const {
+    actualTypes,
+    formats,
+    history: kept = 10,
+    maxDocumentLength = 4_194_304,
+    merge = Tree.merge,
+    retry = "1 second",
+    sources
+  } = options
   const { resolve = (tree: ConfigTree) => Placeholders.resolve(tree, { actualTypes }) } = options
   const known = { ...ConfigFormat.defaults, ...formats }
   const reports = yield* ConfigReports.make(sources.map(({ name }) => name))
@@ -121,7 +129,10 @@ const make = Effect.fnUntraced(function* <A>(options: Options<A>) {
   }
   const decoders = sources.map(decoder)
 
-  const assemble = (latest: ReadonlyArray<ReadonlyArray<Snapshot.Document>>, version: number): Effect.Effect<Snapshot.Snapshot, Config.ConfigError> =>
+  const assemble = (
+    latest: ReadonlyArray<ReadonlyArray<Snapshot.Document>>,
+    version: number
+  ): Effect.Effect<Snapshot.Snapshot, Config.ConfigError> =>
     Effect.gen(function* () {
       const documents = latest.flat()
       const tree = yield* Effect.try({
@@ -180,10 +191,7 @@ const make = Effect.fnUntraced(function* <A>(options: Options<A>) {
       Effect.sleep(Math.min(firstPause * 2 ** failures++, maxPause) * jitter)
     )
     const again: Effect.Effect<void> = Effect.catch(once, (error) =>
-      reports.failing(source.name, error).pipe(
-        Effect.andThen(pause),
-        Effect.andThen(Effect.suspend(() => again))
-      )
+      reports.failing(source.name, error).pipe(Effect.andThen(pause), Effect.andThen(Effect.suspend(() => again)))
     )
     return again
   }
@@ -221,10 +229,14 @@ const make = Effect.fnUntraced(function* <A>(options: Options<A>) {
         )
         let last: A = initial
         return Stream.make(initial).pipe(
-          Stream.concat(Stream.mapEffect(SubscriptionRef.changes(current), (snapshot) =>
-            // it was decoded once before it was put in place
-            Effect.catch(reader.decode(snapshot), (error) => Effect.as(Effect.logError("config: a part cannot be decoded a second time", error), last))
-          )),
+          Stream.concat(
+            Stream.mapEffect(SubscriptionRef.changes(current), (snapshot) =>
+              // it was decoded once before it was put in place
+              Effect.catch(reader.decode(snapshot), (error) =>
+                Effect.as(Effect.logError("config: a part cannot be decoded a second time", error), last)
+              )
+            )
+          ),
           Stream.changes,
           Stream.tap((value) => Effect.sync(() => (last = value)))
         )

@@ -51,7 +51,10 @@ export const make = Effect.fnUntraced(function* (path: string, options: Options 
         return fs.stat(file).pipe(
           Effect.flatMap((info) => (info.type === "File" ? Effect.asSome(read(file, name)) : Effect.succeedNone)),
           // gone between listing and reading
-          Effect.catchIf(({ reason }) => reason._tag === "NotFound", () => Effect.succeedNone),
+          Effect.catchIf(
+            ({ reason }) => reason._tag === "NotFound",
+            () => Effect.succeedNone
+          ),
           Effect.mapError(fail(name))
         )
       },

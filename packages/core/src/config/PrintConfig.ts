@@ -23,8 +23,11 @@ export const format = (snapshot: Snapshot.Snapshot, options: Options = {}): stri
     const name = path.join(".")
     const origin = Snapshot.origin(snapshot, path)
     const hidden =
-      origin?.secret === true || path.some((key) => secretName.test(key)) || secrets.some((one) => name === one || name.startsWith(`${one}.`))
-    const from = origin === undefined ? "" : origin.key === origin.source || origin.key === "" ? origin.source : `${origin.source}, ${origin.key}`
+      origin?.secret === true ||
+      path.some((key) => secretName.test(key)) ||
+      secrets.some((one) => name === one || name.startsWith(`${one}.`))
+    const from =
+      origin === undefined ? "" : origin.key === origin.source || origin.key === "" ? origin.source : `${origin.source}, ${origin.key}`
     return { left: `${name} = ${hidden ? "<redacted>" : JSON.stringify(value).replace(userInfo, "$1:<redacted>@")}`, from }
   })
   const width = Math.min(72, Math.max(0, ...rows.map(({ left }) => left.length)))

@@ -29,10 +29,8 @@ const writable = Effect.fnUntraced(function* (name: string, initial: unknown) {
   }
 })
 
-const withStore = <A, E>(
-  options: ConfigStore.Options,
-  use: (store: ConfigStore.ConfigStore["Service"]) => Effect.Effect<A, E>
-) => Effect.provide(Effect.flatMap(ConfigStore.ConfigStore, use), ConfigStore.layer(options))
+const withStore = <A, E>(options: ConfigStore.Options, use: (store: ConfigStore.ConfigStore["Service"]) => Effect.Effect<A, E>) =>
+  Effect.provide(Effect.flatMap(ConfigStore.ConfigStore, use), ConfigStore.layer(options))
 
 const port = Config.Port("port")
 
@@ -223,7 +221,9 @@ describe("ConfigStore", () => {
       }
       const error = yield* Effect.flip(withStore({ sources: [missing] }, () => Effect.void))
       expect(error.message).toBe("config: missing: gone")
-      expect(yield* withStore({ sources: [ConfigSource.optional(missing)] }, (store) => Effect.map(store.snapshot, ({ tree }) => tree))).toEqual({})
+      expect(
+        yield* withStore({ sources: [ConfigSource.optional(missing)] }, (store) => Effect.map(store.snapshot, ({ tree }) => tree))
+      ).toEqual({})
     })
   )
   it.effect("formats, merging and resolving are the program's to choose", () =>
@@ -234,7 +234,9 @@ describe("ConfigStore", () => {
           ConfigSource.fromDocuments([{ key: "b", value: '{"l":["z"]}', format: "json" }])
         ],
         formats: { bars: (text) => Effect.succeed({ l: text.split("|") }) },
-        merge: (earlier, later) => ({ l: [...((earlier["l"] as ReadonlyArray<string> | undefined) ?? []), ...(later["l"] as ReadonlyArray<string>)] }),
+        merge: (earlier, later) => ({
+          l: [...((earlier["l"] as ReadonlyArray<string> | undefined) ?? []), ...(later["l"] as ReadonlyArray<string>)]
+        }),
         resolve: (tree) => ({ ...tree, n: 1 })
       },
       (store) => Effect.map(store.snapshot, ({ tree }) => expect(tree).toEqual({ l: ["x", "y", "z"], n: 1 }))
@@ -259,10 +261,12 @@ describe("10,000 random updates, a fifth of them invalid", () => {
           const stop = yield* Deferred.make<void>()
           const reader = yield* store.watch(pair).pipe(
             Stream.interruptWhen(Deferred.await(stop)),
-            Stream.runForEach(({ a, b }) => Effect.sync(() => {
-              expect(a).toBe(b)
-              seen++
-            })),
+            Stream.runForEach(({ a, b }) =>
+              Effect.sync(() => {
+                expect(a).toBe(b)
+                seen++
+              })
+            ),
             Effect.forkChild({ startImmediately: true })
           )
           let last = 0

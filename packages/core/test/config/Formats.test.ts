@@ -25,8 +25,9 @@ describe("formats", () => {
     )
   )
   it.effect("properties nest dotted keys, continue lines, decode escapes", () =>
-    Effect.map(decode("properties", "# c\nserver.port = 8000\nserver.name : a \\\n  b\n! c\npath=\\u0041\\tx\nempty=\nspaced value\n"), (tree) =>
-      expect(tree).toEqual({ server: { port: "8000", name: "a b" }, path: "A\tx", empty: "", spaced: "value" })
+    Effect.map(
+      decode("properties", "# c\nserver.port = 8000\nserver.name : a \\\n  b\n! c\npath=\\u0041\\tx\nempty=\nspaced value\n"),
+      (tree) => expect(tree).toEqual({ server: { port: "8000", name: "a b" }, path: "A\tx", empty: "", spaced: "value" })
     )
   )
   it.effect("env keeps names whole", () =>
@@ -36,7 +37,10 @@ describe("formats", () => {
   )
   it.effect("xml: elements are keys, repeated ones lists", () =>
     Effect.map(
-      decode("xml", `<?xml version="1.0"?><config><server port="8000"><name>a &amp; b</name></server><host>x</host><host>y</host></config>`),
+      decode(
+        "xml",
+        `<?xml version="1.0"?><config><server port="8000"><name>a &amp; b</name></server><host>x</host><host>y</host></config>`
+      ),
       (tree) => expect(tree).toEqual({ server: { port: "8000", name: "a & b" }, host: ["x", "y"] })
     )
   )
@@ -90,7 +94,19 @@ describe("merge", () => {
 })
 
 describe("placeholders", () => {
-  const tree = { a: "x", n: 5, b: true, e: "", o: { p: "q" }, l: [1], chain: "${o.p}", loop: "${loop}", f: "1.5", q: '"7"', big: "9007199254740993" }
+  const tree = {
+    a: "x",
+    n: 5,
+    b: true,
+    e: "",
+    o: { p: "q" },
+    l: [1],
+    chain: "${o.p}",
+    loop: "${loop}",
+    f: "1.5",
+    q: '"7"',
+    big: "9007199254740993"
+  }
   const cases: ReadonlyArray<readonly [text: string, resolved: unknown, actual: unknown]> = [
     ["${a}", "x", "x"],
     ["<${a}-${o.p}>", "<x-q>", "x"],
