@@ -21,7 +21,8 @@ export const make = Effect.fnUntraced(function* <A, I, E, R>(
   const store = yield* ConfigStore
   let value = yield* store.get(part)
   const ref = yield* LayerRef.make(
-    Layer.unwrap(Effect.sync(() => build(value))),
+    // a layer that somebody still holds would be shared, not built again
+    Layer.fresh(Layer.unwrap(Effect.sync(() => build(value)))),
     // held, so that the first taker after a change does not wait
     { preload: true, idleTimeToLive: "1 minute" }
   )

@@ -55,7 +55,7 @@ export interface Options<A = unknown> {
   /** Later sources win. */
   readonly sources: ReadonlyArray<ConfigSource>
   /** What the whole config must be: it is not put in place, and the program does not start, when it is not. */
-  readonly schema?: Schema.Codec<A, unknown> | Config.Config<A> | undefined
+  readonly schema?: Schema.Codec<A, unknown> | Snapshot.Part<A> | undefined
   /** Formats beside the known ones, or in their place, by ending. */
   readonly formats?: ConfigFormat.Formats | undefined
   /** How a later document is laid over those before it. Default: deep, key by key. */
@@ -98,7 +98,7 @@ const make = Effect.fnUntraced(function* <A>(options: Options<A>) {
   const reports = yield* ConfigReports.make(sources.map(({ name }) => name))
   /** Who must be able to decode a config before it is put in place. */
   const readers = new Set<Snapshot.Part<unknown>>()
-  if (options.schema !== undefined) readers.add(Config.isConfig(options.schema) ? options.schema : Config.schema(options.schema))
+  if (options.schema !== undefined) readers.add(Schema.isSchema(options.schema) ? Config.schema(options.schema) : options.schema)
   /** One change at a time; a rollback is one. */
   const turn = yield* Semaphore.make(1)
 
