@@ -34,5 +34,8 @@ const json = (tree: ConfigTree): JsonObject => tree as JsonObject
 
 const error = (schema: DescMessage, path: ReadonlyArray<string>, message: string, cause?: unknown): Config.ConfigError =>
   new Config.ConfigError(
-    new ConfigProvider.SourceError({ message: `config${path.length === 0 ? "" : ` at ${path.join(".")}`} as ${schema.typeName}: ${message}`, cause })
+    new ConfigProvider.SourceError({
+      message: `config${path.length === 0 ? "" : ` at ${path.join(".")}`} as ${schema.typeName}: ${message}`,
+      cause
+    })
   )

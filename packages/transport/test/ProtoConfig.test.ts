@@ -13,9 +13,7 @@ describe("ProtoConfig", () => {
   it.effect("reads a message, whatever else there is", () =>
     Effect.map(get({ echo: { text: "hello", delayMs: "5", unknown: 1 } }), (message) => assert.strictEqual(message.text, "hello"))
   )
-  it.effect("a path that is not there is the empty message", () =>
-    Effect.map(get({}), (message) => assert.strictEqual(message.text, ""))
-  )
+  it.effect("a path that is not there is the empty message", () => Effect.map(get({}), (message) => assert.strictEqual(message.text, "")))
   it.effect("what is no such message is a ConfigError that names the path and the type", () =>
     Effect.gen(function* () {
       for (const tree of [{ echo: { text: [1] } }, { echo: 5 }]) {
