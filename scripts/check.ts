@@ -13,6 +13,7 @@ const checks: Readonly<Record<string, ReadonlyArray<string>>> = {
   lint: ["oxlint", "--deny-warnings"],
   format: ["oxfmt", "--check", "."],
   direction: ["node", "scripts/direction.ts"],
+  ambient: ["node", "scripts/ambient.ts"],
   lockfile: ["node", "scripts/lockfile.ts", "--check"],
   docs: ["node", "scripts/docs.ts"],
   generated: ["node", "scripts/generated.ts"]

@@ -32,7 +32,7 @@ const packages: Readonly<Record<string, PackageRule>> = {
 /** Lowest first. A module of `core` imports its own level and those before it. */
 const coreLevels: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal"],
-  ["error", "Metadata", "Endpoint"],
+  ["error", "Metadata", "Endpoint", "Uuid"],
   ["Call", "Deadline"],
   ["Aspect", "Lifecycle"],
   ["config", "log", "metric", "registry"],

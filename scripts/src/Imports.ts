@@ -1,5 +1,7 @@
 /** The modules that a TypeScript source names, found by a parser: static and dynamic imports, re-exports, `import("…")` types. */
-import { parseSync } from "oxc-parser"
+import { isNode, lines, type Node, parse as parseSyntax, SyntaxProblem, visit } from "./Syntax.ts"
+
+export { SyntaxProblem }
 
 export interface Import {
   readonly specifier: string
@@ -9,14 +11,9 @@ export interface Import {
   readonly line: number
 }
 
-export class SyntaxProblem extends Error {}
-
 /** Lists the imports of `source` in order of appearance. Throws `SyntaxProblem` when it does not parse. */
 export const parse = (path: string, source: string): ReadonlyArray<Import> => {
-  const { errors, module, program } = parseSync(path, source, { sourceType: "module" })
-  const error = errors[0]
-  if (error !== undefined) throw new SyntaxProblem(`${path}: ${error.message}`)
-
+  const { module, program } = parseSyntax(path, source)
   const found: Array<{ specifier: string; typeOnly: boolean; start: number }> = []
   for (const { entries, moduleRequest, start } of module.staticImports) {
     found.push({ specifier: moduleRequest.value, typeOnly: entries.length > 0 && entries.every((entry) => entry.isType), start })
@@ -37,24 +34,6 @@ export const parse = (path: string, source: string): ReadonlyArray<Import> => {
   return found.toSorted((a, b) => a.start - b.start).map(({ specifier, start, typeOnly }) => ({ specifier, typeOnly, line: lineOf(start) }))
 }
 
-interface Node {
-  readonly type: string
-  readonly start: number
-  readonly [property: string]: unknown
-}
-
-const isNode = (value: unknown): value is Node =>
-  typeof value === "object" && value !== null && "type" in value && typeof value.type === "string"
-
-const visit = (value: unknown, f: (node: Node) => void): void => {
-  if (Array.isArray(value)) {
-    for (const item of value) visit(item, f)
-  } else if (isNode(value)) {
-    f(value)
-    for (const child of Object.values(value)) if (typeof child === "object") visit(child, f)
-  }
-}
-
 const literal = (value: unknown): string | undefined => {
   if (!isNode(value)) return undefined
   if (value.type === "TSLiteralType") return literal(value["literal"])
@@ -67,10 +46,4 @@ const required = (node: Node): string | undefined => {
   const callee = node.type === "CallExpression" ? node["callee"] : undefined
   if (!isNode(callee) || callee["name"] !== "require" || !Array.isArray(node["arguments"])) return undefined
   return literal(node["arguments"][0])
-}
-
-const lines = (source: string): ((offset: number) => number) => {
-  const starts = [0]
-  for (let i = source.indexOf("\n"); i >= 0; i = source.indexOf("\n", i + 1)) starts.push(i + 1)
-  return (offset) => starts.findLastIndex((start) => start <= offset) + 1
 }

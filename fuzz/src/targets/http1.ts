@@ -203,7 +203,7 @@ const handler: Handler = (exchange) => {
 }
 
 const timers: DeadlineTimers = { now: () => 0, add: (_at, expire) => ({ slot: undefined as never, expire }), remove: () => {} }
-const limits = { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000 }
+const limits = { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000, timers }
 
 let made: { readonly fast: Http1Fast.Http1Fast; readonly node: Http1.Http1 } | undefined
 const servers = () => {
@@ -215,7 +215,6 @@ const servers = () => {
       handler,
       eligible: (_method, target) => !target.startsWith("/slow"),
       handOff: (duplex) => node.accept(duplex, origin, life()),
-      timers,
       ...limits
     })
   }

@@ -17,11 +17,11 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Endpoint from "./Endpoint.ts"
 import * as Shutdown from "./internal/shutdown.ts"
-import { uuid } from "./internal/uuid.ts"
 import { within } from "./internal/within.ts"
 import { AppInfo, Lifecycle, type Phase } from "./Lifecycle.ts"
 import { Registrar } from "./registry/Registrar.ts"
 import { RegistryError } from "./registry/RegistryError.ts"
+import * as Uuid from "./Uuid.ts"
 
 export class App extends Context.Service<
   App,
@@ -105,7 +105,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const lifecycle = yield* Lifecycle
   const registrar = Option.getOrUndefined(yield* Effect.serviceOption(Registrar))
   const info: AppInfo = {
-    id: options.id ?? (yield* uuid),
+    id: options.id ?? (yield* Uuid.random),
     name,
     version,
     metadata: options.metadata ?? {},

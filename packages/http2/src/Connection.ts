@@ -9,13 +9,14 @@ import * as Frame from "./internal/Frame.ts"
 import { Inbound, type InboundOwner } from "./internal/Inbound.ts"
 import type { Output } from "./internal/Output.ts"
 import { Pings } from "./internal/Pings.ts"
+import * as Platform from "./internal/Platform.ts"
 import { RecentIds } from "./internal/RecentIds.ts"
 import { Sender, type SenderOwner } from "./internal/Sender.ts"
 import * as SettingsFrame from "./internal/SettingsFrame.ts"
 import * as State from "./internal/StreamState.ts"
 import { StreamTable } from "./internal/StreamTable.ts"
 import { WindowGrowth } from "./internal/WindowGrowth.ts"
-import { after, Watchdog, type Watched } from "./internal/Watchdog.ts"
+import { Watchdog, type Watched } from "./internal/Watchdog.ts"
 import * as Limits from "./Limits.ts"
 import * as Settings from "./Settings.ts"
 import type { Stream } from "./Stream.ts"
@@ -66,7 +67,7 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
   private readonly farewell: Farewell
 
   protected constructor(duplex: Duplex, options: ConnectionOptions) {
-    const now = options.now ?? (() => performance.now())
+    const { after = Platform.after, now = Platform.now } = options
     this.duplex = duplex
     this.farewell = new Farewell(duplex)
     this.limits = Limits.resolve(options)
@@ -78,7 +79,7 @@ export abstract class Connection implements InboundOwner, SenderOwner, Watched {
     this.growth = new WindowGrowth(this.limits, now, (callback) => this.ping(callback))
     this.inbound = new Inbound(this, now)
     this.resets = new AbuseCounter(this.limits.maxResets, this.limits.abuseWindow, now, "streams reset")
-    this.watchdog = new Watchdog(this, now, options.after ?? after)
+    this.watchdog = new Watchdog(this, now, after)
   }
 
   /** Streams open now, of either side. */

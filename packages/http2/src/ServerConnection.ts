@@ -6,6 +6,7 @@ import { ErrorCode } from "./ErrorCode.ts"
 import { type Headers, REQUEST, TOO_LARGE, TRAILERS } from "./Headers.ts"
 import * as Frame from "./internal/Frame.ts"
 import { PingStrikes } from "./internal/PingStrikes.ts"
+import { now } from "./internal/Platform.ts"
 import * as State from "./internal/StreamState.ts"
 import { Stream, type StreamListener } from "./Stream.ts"
 
@@ -39,7 +40,7 @@ export class ServerConnection extends Connection {
   private constructor(duplex: Duplex, options: ServerOptions) {
     super(duplex, options)
     this.onStream = options.onStream
-    this.pingStrikes = new PingStrikes(this.limits, options.now ?? (() => performance.now()))
+    this.pingStrikes = new PingStrikes(this.limits, options.now ?? now)
   }
 
   /** Takes over the duplex, which must not have been read except for `options.preface`. */

@@ -16,6 +16,7 @@ import { Node, type Owner } from "./channel/Node.ts"
 import type { Connection, PooledConnection } from "./channel/PooledConnection.ts"
 import type { DeadlineTimers, Timer } from "./DeadlineTimers.ts"
 import * as GrpcError from "./grpc/GrpcError.ts"
+import * as LoopTurn from "./LoopTurn.ts"
 import { type ConnectOptions, Network } from "./Network.ts"
 import * as Resolver from "./Resolver.ts"
 
@@ -66,7 +67,7 @@ export const make = Effect.fnUntraced(function* (
   let again = false
   /** For the end of the earliest back-off, while calls wait. */
   let alarm: { readonly at: number; readonly timer: Timer } | undefined
-  let soon: NodeJS.Immediate | undefined
+  let soon: (() => void) | undefined
 
   const pick = (): PooledConnection | undefined => {
     const list = followed.list()
@@ -104,7 +105,7 @@ export const make = Effect.fnUntraced(function* (
         queue.shift()!.onConnection(connection)
         if (connection.engine.openedStreams === openedStreams) {
           // It has not opened its stream yet, or never will: the next one must not take its place.
-          soon ??= setImmediate(later)
+          soon ??= LoopTurn.next(later)
           break
         }
       }
@@ -201,7 +202,7 @@ export const make = Effect.fnUntraced(function* (
       // The nodes are retired by now; what is left finishes its calls.
       closed = true
       dispatch()
-      clearImmediate(soon)
+      soon?.()
       yield* Fiber.awaitAll(dials)
       yield* empty.await.pipe(
         Effect.timeoutOrElse({

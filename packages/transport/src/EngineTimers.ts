@@ -1,5 +1,6 @@
 /** The timers of HTTP/2 connections on those of the program. */
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
+import * as LoopTurn from "./LoopTurn.ts"
 
 /** Turns of the loop in which a peer in the same process has answered. */
 const TURNS = 10
@@ -15,15 +16,15 @@ export const after =
   (timers: DeadlineTimers) =>
   (milliseconds: number, task: () => void): (() => void) => {
     const at = timers.now() + milliseconds
-    let turn: NodeJS.Immediate | undefined
+    let stop: (() => void) | undefined
     let turns = 0
     const wait = (): void => {
       if (turns++ === TURNS) task()
-      else turn = setImmediate(wait)
+      else stop = LoopTurn.next(wait)
     }
     const timer = timers.add(milliseconds < LONG ? at : Math.ceil(at / 1000) * 1000, wait)
     return () => {
       timers.remove(timer)
-      clearImmediate(turn)
+      stop?.()
     }
   }

@@ -90,7 +90,7 @@ export const serve = Effect.fnUntraced(function* (
   let endpoint = ""
   let closing = false
   const keepAliveTimeout = Math.min(KEEP_ALIVE, life.maxIdle || KEEP_ALIVE)
-  const http1 = Http1.make(handlers.http, { maxHeaderBytes: MAX_HEADER, headersTimeout: 60_000, keepAliveTimeout })
+  const http1 = Http1.make(handlers.http, { maxHeaderBytes: MAX_HEADER, headersTimeout: 60_000, keepAliveTimeout, timers })
   const http1Fast = Http1Fast.make({
     handler: handlers.http,
     eligible: handlers.whole ?? (() => false),

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import type { Codec } from "./codec/Codec.ts"
@@ -217,7 +218,7 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   const cors = options.cors === undefined ? undefined : Cors.make(options.cors)
   const { trustProxy } = options
   const forwarded = trustProxy === undefined || trustProxy === false ? undefined : yield* Effect.fromResult(Forwarded.make(trustProxy))
-  const requestIds = options.requestId === false ? undefined : RequestId.make(options.requestId)
+  const requestIds = options.requestId === false ? undefined : RequestId.make(options.requestId ?? {}, yield* Random.Random)
   const identify = (exchange: HttpExchange): void => {
     if (forwarded === undefined && requestIds === undefined) return
     const { fields, origin } = exchange

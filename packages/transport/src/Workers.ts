@@ -3,6 +3,7 @@
  * by one on SIGHUP, and on SIGTERM lets all of them drain. It holds the listening socket and hands connections to the workers in turn (`node:cluster`), so
  * that the port stays open, and no connection is lost, while workers come and go.
  */
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -93,29 +94,31 @@ interface Slot {
 }
 
 /** Waits for a signal to end. Those that come later kill. */
-const ending: Effect.Effect<void> = Effect.callback((resume) => {
-  let first = 0
-  for (const [signal, number] of [
-    ["SIGTERM", 15],
-    ["SIGINT", 2],
-    ["SIGQUIT", 3]
-  ] as const) {
-    process.on(signal, () => {
-      const now = performance.now()
-      if (first === 0) {
-        first = now
-        // a runner of main programs takes the signal for an interrupt, and would exit with 130
-        process.once("exit", () => {
-          if (process.exitCode === 130) process.exitCode = 0
-        })
-        resume(Effect.void)
-      } else if (now - first > ECHO) {
-        for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill("SIGKILL")
-        process.exit(128 + number)
-      }
-    })
-  }
-})
+const ending: Effect.Effect<void> = Effect.flatMap(Clock.Clock, (clock) =>
+  Effect.callback<void>((resume) => {
+    let first: number | undefined
+    for (const [signal, number] of [
+      ["SIGTERM", 15],
+      ["SIGINT", 2],
+      ["SIGQUIT", 3]
+    ] as const) {
+      process.on(signal, () => {
+        const now = clock.currentTimeMillisUnsafe()
+        if (first === undefined) {
+          first = now
+          // a runner of main programs takes the signal for an interrupt, and would exit with 130
+          process.once("exit", () => {
+            if (process.exitCode === 130) process.exitCode = 0
+          })
+          resume(Effect.void)
+        } else if (now - first > ECHO) {
+          for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill("SIGKILL")
+          process.exit(128 + number)
+        }
+      })
+    }
+  })
+)
 
 /** One press of a key can arrive twice, from the terminal and from the package runner above. Milliseconds. */
 const ECHO = 200
@@ -149,17 +152,17 @@ const keep = (slot: Slot, state: State): Effect.Effect<never, WorkerError> =>
     })
     const loop = Effect.gen(function* () {
       let failures = 0
-      let since = performance.now()
+      let since = yield* Clock.currentTimeMillis
       current = yield* start
       for (;;) {
         const event = yield* Effect.raceFirst(Fiber.join(current.fiber), Queue.take(slot.replacements))
         if (typeof event === "string") {
           if (!state.listened) return yield* new WorkerError({ message: `worker ${slot.index} ${event} before it listened` })
-          failures = performance.now() - since > STEADY ? 0 : failures + 1
+          failures = (yield* Clock.currentTimeMillis) - since > STEADY ? 0 : failures + 1
           const delay = Math.min(MAX_DELAY, FIRST_DELAY * 2 ** failures)
           yield* Effect.logWarning(`worker ${slot.index} ${event}, the next one starts in ${delay} ms`)
           yield* Effect.sleep(delay)
-          since = performance.now()
+          since = yield* Clock.currentTimeMillis
           current = yield* start
           continue
         }
@@ -172,7 +175,7 @@ const keep = (slot: Slot, state: State): Effect.Effect<never, WorkerError> =>
         } else {
           const old = current
           current = next
-          since = performance.now()
+          since = yield* Clock.currentTimeMillis
           yield* Fiber.interrupt(old.fiber)
         }
         yield* Deferred.succeed(event, undefined)

@@ -60,7 +60,7 @@ const closers: Array<() => void> = []
 let fast: Http1Fast.Http1Fast
 
 beforeAll(async () => {
-  const http1 = () => Http1.make(handler, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000 })
+  const http1 = () => Http1.make(handler, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000, timers: clock })
   const [a, b] = [http1(), http1()]
   fast = Http1Fast.make({
     handler: (exchange) => {

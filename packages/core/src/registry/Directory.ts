@@ -19,7 +19,7 @@ import * as Queue from "effect/Queue"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { fileName } from "../internal/fileName.ts"
-import { uuid } from "../internal/uuid.ts"
+import * as Uuid from "../Uuid.ts"
 import { Discovery } from "./Discovery.ts"
 import { Registrar } from "./Registrar.ts"
 import { RegistryError } from "./RegistryError.ts"
@@ -76,7 +76,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Effect.flatMap(Clock.currentTimeMillis, (now) => fs.utimes(file, now / 1000, now / 1000))
 
   const write = Effect.fnUntraced(function* (file: string, text: string) {
-    const aside = path.join(path.dirname(file), `.${yield* uuid}.tmp`)
+    const aside = path.join(path.dirname(file), `.${yield* Uuid.random}.tmp`)
     yield* fs.makeDirectory(path.dirname(file), { recursive: true })
     yield* fs.writeFileString(aside, text).pipe(
       Effect.andThen(renew(aside)),

@@ -1,15 +1,16 @@
 import type { Duplex } from "node:stream"
+import * as Platform from "./Platform.ts"
 
 /** Bytes read and dropped after the end before the peer is cut off. */
 const MOST = 4_194_304
 
 /**
  * Ends a duplex so that the last frames arrive: to destroy a socket with unread input would destroy the output too, so input is read and dropped for a
- * while. The timer does not keep the process alive.
+ * while. The timer is the platform's: it outlives the owner of the connection, whose timers end with it, and does not keep the process alive.
  */
 export class Farewell {
   private readonly duplex: Duplex
-  private timer: NodeJS.Timeout | undefined = undefined
+  private cancel: (() => void) | undefined = undefined
   private dropped = 0
 
   constructor(duplex: Duplex) {
@@ -25,8 +26,7 @@ export class Farewell {
     }
     if (waits) duplex.end()
     else duplex.end(() => duplex.destroy())
-    this.timer = setTimeout(() => duplex.destroy(), linger)
-    this.timer.unref()
+    this.cancel = Platform.after(linger, () => duplex.destroy())
   }
 
   drop(chunk: Uint8Array): void {
@@ -35,6 +35,6 @@ export class Farewell {
   }
 
   done(): void {
-    clearTimeout(this.timer)
+    this.cancel?.()
   }
 }

@@ -4,6 +4,7 @@ import * as http from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { ByteBuffer } from "../ByteBuffer.ts"
+import type { DeadlineTimers, Timer } from "../DeadlineTimers.ts"
 import type { Origin } from "../Origin.ts"
 import * as HttpError from "./HttpError.ts"
 import type { Life } from "./Http1Fast.ts"
@@ -15,6 +16,7 @@ export interface Options {
   /** How long a client may take to send its head, in milliseconds. */
   readonly headersTimeout: number
   readonly keepAliveTimeout: number
+  readonly timers: DeadlineTimers
 }
 
 export interface Http1 {
@@ -62,7 +64,13 @@ export const isNode = (exchange: HttpExchange): exchange is NodeExchange => "nod
 
 export const make = (handler: Handler, options: Options): Http1 => {
   const state: State = { closing: false }
-  let sweep: NodeJS.Timeout | undefined
+  let sweep: Timer | undefined
+  const inFlight = new Set<http.ServerResponse>()
+  /** A reply whose head had left before the shutdown promised to keep its connection, which is idle now. */
+  const onEnd = function (this: http.ServerResponse): void {
+    inFlight.delete(this)
+    if (state.closing) server.closeIdleConnections()
+  }
   const server = http.createServer(
     {
       maxHeaderSize: options.maxHeaderBytes,
@@ -73,6 +81,8 @@ export const make = (handler: Handler, options: Options): Http1 => {
       joinDuplicateHeaders: false
     },
     (request, response) => {
+      inFlight.add(response)
+      response.once("close", onEnd)
       handler(new Http1Exchange(request, response, state))
     }
   )
@@ -112,13 +122,18 @@ export const make = (handler: Handler, options: Options): Http1 => {
     },
     shutdown: () => {
       state.closing = true
-      server.closeIdleConnections()
-      // a reply whose head had left promised to keep its connection: that one is idle once the reply is out
-      sweep = setInterval(() => server.closeIdleConnections(), SWEEP)
+      // those that write their heads themselves, as a user's routes do
+      for (const response of inFlight) response.shouldKeepAlive = false
+      // a request whose body is still coming after its reply
+      const look = (): void => {
+        server.closeIdleConnections()
+        sweep = options.timers.add(options.timers.now() + SWEEP, look)
+      }
+      look()
       server.close() // ends the check of the timeouts; there is no socket of its own to close
     },
     destroy: () => {
-      clearInterval(sweep)
+      if (sweep !== undefined) options.timers.remove(sweep)
       server.closeAllConnections()
     }
   }

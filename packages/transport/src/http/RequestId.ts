@@ -4,12 +4,13 @@
  *
  * gRPC calls keep the name they come with and get none of ours: their heads are made once per connection, not per call.
  */
-import { randomUUID } from "node:crypto"
+import * as Uuid from "@effect-kratos/core/Uuid"
+import type { Random } from "effect/Random"
 
 export interface Options {
   /** The field of requests and replies. Default `x-request-id`. */
   readonly header?: string | undefined
-  /** Makes a name, of at most 128 characters that `isWellFormed` takes. Default: a random UUID. */
+  /** Makes a name, of at most 128 characters that `isWellFormed` takes. Default: a random UUID of `Random`. */
   readonly generate?: (() => string) | undefined
   /** Whether the names of callers are kept. Default true. */
   readonly accept?: boolean | undefined
@@ -29,8 +30,8 @@ export interface RequestIds {
 /** Letters, digits and `._~:/+=@-`, up to 128: nothing that could end a line, a field or a quotation where it is repeated. */
 export const isWellFormed = (value: string): boolean => /^[\w.~:/+=@-]{1,128}$/.test(value)
 
-export const make = (options: Options = {}): RequestIds => {
-  const { accept = true, generate = randomUUID } = options
+export const make = (options: Options, random: Random): RequestIds => {
+  const { accept = true, generate = () => Uuid.fromRandom(random) } = options
   const header = (options.header ?? "x-request-id").toLowerCase()
   return {
     given: (fields) => {

@@ -133,7 +133,8 @@ describe("slow clients of HTTP/1.1", () => {
   })
 
   it("a head that takes too long is 408, one that is too large 431, the rest 400; the connection ends", async () => {
-    const http1 = Http1.make(() => {}, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: KEEP_ALIVE })
+    const timers = { now: () => 0, add: (_at: number, expire: () => void) => ({ slot: undefined as never, expire }), remove: () => {} }
+    const http1 = Http1.make(() => {}, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: KEEP_ALIVE, timers })
     for (const [code, status] of [
       ["ERR_HTTP_REQUEST_TIMEOUT", 408],
       ["HPE_HEADER_OVERFLOW", 431],
