@@ -102,7 +102,7 @@ export const laws = (make: () => Wire): void => {
   const closers: Array<() => void> = []
   beforeAll(async () => {
     wire = make()
-    const options = { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000 }
+    const options = { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000, timers }
     const [behind, alone] = [Http1.make(handler, options), Http1.make(handler, options)]
     const fast = Http1Fast.make({
       handler: (exchange) => (takenByFast++, handler(exchange)),
