@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import * as References from "effect/References"
 import { TestClock } from "effect/testing"
 import type * as Aspect from "../../src/Aspect.ts"
 import * as Logging from "../../src/aspect/Logging.ts"
+import type { Kind, Method } from "../../src/Call.ts"
+import * as LiveLevel from "../../src/log/LiveLevel.ts"
 import * as KratosError from "../../src/error/KratosError.ts"
 import * as CallFixture from "../CallFixture.ts"
 import * as LogSink from "./LogSink.ts"
@@ -107,6 +110,87 @@ describe("Logging", () => {
     Effect.gen(function* () {
       const [line] = yield* lines(Logging.server, Effect.void).pipe(Effect.annotateLogs("service.name", "users"))
       assert.deepInclude(line!.annotations, { "service.name": "users", kind: "server" })
+    })
+  )
+
+  it.effect("writes a share of the lines below Warn, and all others", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const sample = ({ operation }: Method) => (asked.push(operation), operation.endsWith("Get") ? 0.25 : 1)
+      const aspect = Logging.makeServer({ sample })
+      const seen: Array<LogSink.Line> = []
+      const run = (handler: Effect.Effect<unknown, unknown>, operation = "/user.v1.Users/Get") =>
+        CallFixture.runCompiled(CallFixture.make({ operation }), aspect, handler).pipe(LogSink.provide(seen))
+      const count = (effect: Effect.Effect<unknown>) => Effect.map(Effect.repeat(effect, { times: 399 }), () => seen.splice(0))
+      const some = yield* count(run(Effect.void))
+      assert.isAbove(some.length, 60)
+      assert.isBelow(some.length, 140)
+      assert.isTrue(some.every(({ annotations }) => annotations["sample_rate"] === 0.25))
+      assert.lengthOf(yield* count(run(Effect.fail("no"))), 400)
+      const whole = yield* count(run(Effect.void, "/user.v1.Users/Add"))
+      assert.deepStrictEqual([whole.length, whole[0]!.annotations["sample_rate"]], [400, undefined])
+      assert.deepStrictEqual(asked, ["/user.v1.Users/Get", "/user.v1.Users/Add"])
+    }).pipe(Random.withSeed("sample"))
+  )
+
+  it.effect("limits lines that repeat, and says how many it left out", () =>
+    Effect.gen(function* () {
+      const aspect = Logging.makeServer({ limit: { lines: 2, interval: "10 seconds" } })
+      const seen: Array<LogSink.Line> = []
+      const run = (handler: Effect.Effect<unknown, unknown>) => CallFixture.runCompiled(call, aspect, handler).pipe(LogSink.provide(seen))
+      const down = run(Effect.fail(KratosError.serviceUnavailable("DOWN", "m")))
+      for (let i = 0; i < 50; i++) yield* down
+      yield* run(Effect.fail(KratosError.notFound("MISSING", "m")))
+      assert.deepStrictEqual(
+        seen.splice(0).map(({ annotations }) => annotations["reason"]),
+        ["DOWN", "DOWN", "MISSING"]
+      )
+      yield* TestClock.adjust("10 seconds")
+      yield* down
+      yield* down
+      assert.deepStrictEqual(
+        seen.map(({ annotations }) => annotations["suppressed"]),
+        [48, undefined]
+      )
+      // what a peer makes up does not grow the table, and has a limit of its own
+      seen.length = 0
+      for (let i = 0; i < 3000; i++) yield* run(Effect.fail(KratosError.notFound(`R${i}`, "m")))
+      assert.isBelow(seen.length, 1010)
+    })
+  )
+
+  it.effect("writes the cause as text where that is asked for", () =>
+    Effect.gen(function* () {
+      const [line] = yield* lines(Logging.makeServer({ stack: true }), Effect.die(new Error("why")))
+      assert.include(line!.annotations["stack"] as string, "Logging.test.ts")
+      assert.lengthOf(line!.cause.reasons, 0)
+      assert.deepStrictEqual(Object.keys(line!.annotations), [
+        "kind",
+        "component",
+        "operation",
+        "code",
+        "reason",
+        "stack",
+        "latency",
+        "error"
+      ])
+    })
+  )
+
+  it.effect("logs all four kinds alike, by a level that changes while it runs", () =>
+    Effect.gen(function* () {
+      const seen: Array<LogSink.Line> = []
+      const kinds: ReadonlyArray<Kind> = ["unary", "client_streaming", "server_streaming", "bidi_streaming"]
+      const all = Effect.forEach(kinds, (kind) => CallFixture.runCompiled(CallFixture.make({ kind }), Logging.server, Effect.void))
+      yield* Effect.gen(function* () {
+        const live = yield* LiveLevel.LiveLevel
+        yield* all
+        yield* live.set("Warn")
+        yield* all
+        yield* live.set("Info")
+        yield* all
+      }).pipe(Effect.provide(LiveLevel.layer()), LogSink.provide(seen))
+      assert.lengthOf(seen, 8)
     })
   )
 })
