@@ -66,7 +66,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const segment = (method: string, text: string): Effect.Effect<string, RegistryError> => {
     const name = fileName(text)
     return name === undefined
-      ? Effect.fail(new RegistryError({ method, cause: new Error(`not a file name: "${text}"`) }))
+      ? Effect.fail(new RegistryError({ method, cause: new Error(`not a file name: "${text}"`), permanent: true }))
       : Effect.succeed(name)
   }
   const directory = (method: string, name: string) => Effect.map(segment(method, name), (name) => path.join(root, name))
@@ -89,7 +89,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     const fail = Effect.mapError((cause: unknown) => new RegistryError({ method: "register", cause }))
     const text = ServiceInstance.encode(instance)
     // what readers would refuse is refused here
-    yield* fail(ServiceInstance.decode(text))
+    yield* Effect.mapError(ServiceInstance.decode(text), (cause) => new RegistryError({ method: "register", cause, permanent: true }))
     const file = path.join(yield* directory("register", instance.name), `${yield* segment("register", instance.id)}.json`)
     const self = {}
     const mine = Effect.sync(() => owners.get(file) === self)

@@ -1,9 +1,13 @@
 import * as Schema from "effect/Schema"
 
-/** A registry could not do what was asked. `method` is what it was doing, `cause` the vendor's own error. */
+/**
+ * A registry could not do what was asked. `method` is what it was doing, `cause` the vendor's own error, without credentials. `permanent`: it will never
+ * do it, since what it was asked or how it is set up is wrong; other failures pass.
+ */
 export class RegistryError extends Schema.TaggedError<RegistryError>("@effect-kratos/core/registry/RegistryError")("RegistryError", {
   method: Schema.String,
-  cause: Schema.Defect()
+  cause: Schema.Defect(),
+  permanent: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
     return `registry: ${this.method}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
