@@ -18,3 +18,8 @@ export type Handler =
 export const complete = (schema: DescMessage, value: Reply): Message =>
   // anything else is an initialiser, by the types of Service.ts
   (value as Partial<Message>).$typeName === schema.typeName ? (value as Message) : create(schema, value as Record<string, unknown>)
+
+/** Where the replies of a streaming call go. `write` completes when the wire wants more. */
+export interface Sink {
+  readonly write: (replies: ReadonlyArray<Reply>) => Effect.Effect<void, KratosError>
+}

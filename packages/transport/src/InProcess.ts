@@ -12,7 +12,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { complete, type Handler } from "./Handler.ts"
+import { complete, type Handler, type Sink } from "./Handler.ts"
 import * as Inspected from "./Inspected.ts"
 import * as Method from "./Method.ts"
 
@@ -52,7 +52,16 @@ export const make = (
           Stream.callback<Message, unknown>(
             (queue) =>
               withCall((call) => {
-                const effect = Stream.runForEachArray(replies(call), (batch) => Queue.offerAll(queue, batch))
+                call.sink = {
+                  write: (batch) =>
+                    Effect.asVoid(
+                      Queue.offerAll(
+                        queue,
+                        batch.map((reply) => complete(output, reply))
+                      )
+                    )
+                }
+                const effect = Effect.suspend(() => Stream.runForEachArray(replies(call), call.sink!.write))
                 return (around(effect) as typeof effect).pipe(
                   Effect.matchCauseEffect({
                     onFailure: (cause) => Queue.failCause(queue, cause),
@@ -125,6 +134,7 @@ class LocalCall implements CallShape {
   readonly message: Message | undefined
   deadline: Deadline.Deadline | undefined = undefined
   requests: Stream.Stream<Message, KratosError>
+  sink: Sink | undefined = undefined
 
   constructor(desc: DescMethod, message: Message | undefined, requests: Stream.Stream<Message, KratosError>) {
     const { kind, method, operation, service } = Method.of("server", desc)

@@ -56,9 +56,13 @@ export class MessageQueue<A, E> {
     return this.cost >= READ_AHEAD
   }
 
+  /** A message has come. */
+  hasBegun = false
+
   /** `bytes`: the size of the message, after decompression. */
   push(message: A, bytes = 0): void {
     if (this.ended !== undefined || this.closed) return
+    this.hasBegun = true
     this.messages.push(message)
     this.cost += bytes + OVERHEAD
   }

@@ -20,15 +20,11 @@ import * as Stream from "effect/Stream"
 import type { RequestId } from "./http/RequestId.ts"
 import type { Origin } from "./Origin.ts"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
-import type { Handler, Implementation, Reply } from "./Implementation.ts"
+import type { Handler, Reply, Sink } from "./Handler.ts"
+import type { Implementation } from "./Implementation.ts"
 import * as Inspected from "./Inspected.ts"
 import type { Check } from "./Inspected.ts"
 import * as Method from "./Method.ts"
-
-/** Where the replies of a streaming call go. `write` completes when the wire wants more. */
-export interface Sink {
-  readonly write: (replies: ReadonlyArray<Reply>) => Effect.Effect<void, KratosError.KratosError>
-}
 
 /** One call on a server, made by a protocol from its head; the message follows. */
 export class Incoming implements CallShape, MethodInfo {
