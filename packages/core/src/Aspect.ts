@@ -13,7 +13,11 @@ import { Call, type CallShape, type Method } from "./Call.ts"
 
 export interface Aspect<out E2 = never, out R2 = never> {
   <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, R | R2>
+  readonly [AddsId]?: readonly [error: E2, services: R2]
 }
+
+/** In types only: TypeScript does not read what a generic signature adds. */
+declare const AddsId: unique symbol
 
 /** An aspect that gives a service to the handler: `P` is no need of the call any more. */
 export interface Provider<in out P, out E2 = never, out R2 = never> extends Aspect<E2, R2> {
