@@ -39,13 +39,19 @@ describe("Priority", () => {
       yield* serve(Priority.makeServer({ ceiling: () => "SHEDDABLE_PLUS" }))
       yield* Priority.with("SHEDDABLE_PLUS")(handler)
       assert.deepStrictEqual(sent, [
-        ...[undefined, undefined],
-        ...["SHEDDABLE", "SHEDDABLE"],
-        ...["CRITICAL_PLUS", "CRITICAL_PLUS"],
+        undefined,
+        undefined,
+        "SHEDDABLE",
+        "SHEDDABLE",
+        "CRITICAL_PLUS",
+        "CRITICAL_PLUS",
         // what nobody understands goes on as it is, by its prefix alone
-        ...["nonsense", undefined],
-        ...["CRITICAL", "CRITICAL"],
-        ...["SHEDDABLE_PLUS", "SHEDDABLE_PLUS"],
+        "nonsense",
+        undefined,
+        "CRITICAL",
+        "CRITICAL",
+        "SHEDDABLE_PLUS",
+        "SHEDDABLE_PLUS",
         "SHEDDABLE_PLUS"
       ])
     })
