@@ -13,6 +13,7 @@ import * as Aspect from "../Aspect.ts"
 import { Call, type CallShape } from "../Call.ts"
 import * as Deadline from "../Deadline.ts"
 import * as KratosError from "../error/KratosError.ts"
+import { timeLimit } from "../internal/timeLimit.ts"
 
 export interface Options {
   /** The limit of a unary call. Default: none. */
@@ -41,10 +42,11 @@ export const make = (limit: Duration.Input | Options): Aspect.Aspect<KratosError
       const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
       const own = inherited === undefined || now + limit < inherited
       const deadline = own ? now + limit : inherited
-      const left = deadline - now
       const late = Effect.suspend(() => Effect.fail(exceeded(call, deadline, own ? limit : undefined)))
-      if (left <= 0) return late
-      return effect.pipe(Effect.provideService(Deadline.Current, deadline), Effect.timeoutOrElse({ duration: left, orElse: () => late }))
+      if (deadline <= now) return late
+      // the fiber has what the effect needs, or it would not run it
+      const services = Context.add(fiber.context, Deadline.Current, deadline) as Context.Context<Effect.Services<typeof effect>>
+      return timeLimit(effect, services, deadline, late)
     })
 }
 

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import { TestClock } from "effect/testing"
 import type { Aspect } from "../../src/Aspect.ts"
 import * as Timeout from "../../src/aspect/Timeout.ts"
@@ -106,6 +109,70 @@ describe("Timeout", () => {
       yield* TestClock.adjust("1 second")
       assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
       assert.isTrue(interrupted)
+    })
+  )
+
+  it.effect("lets what it ends come to its end, interrupts it with its caller, and passes on what comes in time", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const handler = Effect.sleep("1 minute").pipe(
+        Effect.onInterrupt(() =>
+          Effect.andThen(
+            Effect.sleep("1 second"),
+            Effect.sync(() => log.push("cleaned up"))
+          )
+        )
+      )
+      const call = CallFixture.run(CallFixture.make(), Timeout.server(handler))
+      const late = yield* Effect.forkChild(Effect.flip(call), { startImmediately: true })
+      yield* TestClock.adjust("1500 millis")
+      assert.isUndefined(late.pollUnsafe())
+      yield* TestClock.adjust("500 millis")
+      assert.strictEqual((yield* Fiber.join(late)).reason, Timeout.reason)
+      assert.deepStrictEqual(log, ["cleaned up"])
+
+      const given = yield* Effect.forkChild(call, { startImmediately: true })
+      const stopped = yield* Effect.forkChild(Fiber.interrupt(given), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(stopped)
+      assert.deepStrictEqual(log, ["cleaned up", "cleaned up"])
+
+      const soon = Effect.andThen(Effect.sleep("900 millis"), Effect.fail("no" as const))
+      const failed = yield* Effect.forkChild(Effect.flip(CallFixture.run(CallFixture.make(), Timeout.server(soon))), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("900 millis")
+      assert.strictEqual(yield* Fiber.join(failed), "no")
+    })
+  )
+
+  it.effect("waits once for many calls, and for nothing when they are over", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let sleeping = 0
+      let most = 0
+      const counted: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+        sleep: (duration: Duration.Duration) =>
+          Effect.suspend(() => {
+            most = Math.max(most, ++sleeping)
+            return Effect.ensuring(
+              clock.sleep(duration),
+              Effect.sync(() => sleeping--)
+            )
+          })
+      })
+      const run = (handler: Effect.Effect<void>) =>
+        Effect.forkChild(Effect.provideService(CallFixture.run(CallFixture.make(), Timeout.server(handler)), Clock.Clock, counted), {
+          startImmediately: true
+        })
+      const latch = yield* Latch.make()
+      const fibers = yield* Effect.all(Array.from({ length: 100 }, () => run(latch.await)))
+      assert.strictEqual(sleeping, 1)
+      yield* latch.open
+      yield* Fiber.joinAll(fibers)
+      assert.strictEqual(sleeping, 0)
+      yield* Fiber.join(yield* run(Effect.void))
+      assert.strictEqual(most, 1)
     })
   )
 })
