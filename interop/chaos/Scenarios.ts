@@ -1,0 +1,15 @@
+/** The scenarios by name, each loaded when it is asked for. */
+import * as Effect from "effect/Effect"
+import type { Scenario } from "./Scenario.ts"
+
+const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: Scenario }>>> = {
+  restarts: () => import("./scenarios/restarts.ts")
+}
+
+export const names: ReadonlyArray<string> = Object.keys(scenarios)
+
+export const load = (name: string): Effect.Effect<Scenario> =>
+  Effect.promise(async () => {
+    const { scenario } = await scenarios[name]!() // of `names`
+    return scenario
+  })

@@ -1,0 +1,67 @@
+/**
+ * `npm run chaos -- SCENARIO|all [--seconds N] [--short] [--json]`: does to a fleet what the scenario says and prints the verdict of the journal, as a
+ * table or in JSON. The exit code is 1 when a law is broken. `--list` lists the scenarios. `--short`: the forms that CI runs.
+ */
+import * as Verdict from "@effect-kratos/testing/Verdict"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { parseArgs } from "node:util"
+import type { Scenario } from "./Scenario.ts"
+import { load, names } from "./Scenarios.ts"
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: "string" },
+    short: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    list: { type: "boolean", default: false }
+  }
+})
+
+const usage = `usage: npm run chaos -- ${[...names, "all"].join("|")} [--seconds N] [--short] [--json]`
+
+/** A scenario that fails or hangs is a broken law of its own. */
+const judge = (scenario: Scenario): Effect.Effect<Verdict.Verdict> => {
+  const seconds = values.seconds === undefined ? scenario.seconds[values.short ? "short" : "full"] : Number(values.seconds)
+  return scenario.run(seconds).pipe(
+    Effect.scoped,
+    Effect.timeout(`${seconds * 2 + 120} seconds`),
+    Effect.catchCause((cause) =>
+      Effect.succeed(
+        Verdict.make(scenario.name, [
+          { law: "the scenario runs to its end", holds: false, measured: Cause.pretty(cause), bound: "its end" }
+        ])
+      )
+    )
+  )
+}
+
+const main = Effect.gen(function* () {
+  if (values.list) {
+    for (const name of names) {
+      const { about, seconds } = yield* load(name)
+      yield* Console.log(`${name.padEnd(12)} ${about} (${seconds.full} s, short ${seconds.short} s)`)
+    }
+    return
+  }
+  const chosen = positionals.includes("all") ? names : names.filter((name) => positionals.includes(name))
+  const seconds = Number(values.seconds ?? 1)
+  if (chosen.length === 0 || !(seconds > 0)) {
+    process.exitCode = 2
+    return yield* Console.error(usage)
+  }
+  let passed = 0
+  let failed = 0
+  for (const name of chosen) {
+    const verdict = yield* judge(yield* load(name))
+    yield* Console.log(values.json ? Verdict.json(verdict) : Verdict.table(verdict))
+    for (const { holds } of verdict.laws) holds ? passed++ : failed++
+    if (!verdict.holds) process.exitCode = 1
+  }
+  if (!values.json && chosen.length > 1) yield* Console.log(`${passed} passed, ${failed} failed, 0 skipped`)
+})
+
+NodeRuntime.runMain(main)

@@ -1,0 +1,40 @@
+/** A node of the fleet: `node.ts CONFIG`, see `NodeConfig`. Prints {"port":N} when it is ready and registered; SIGTERM lets it go in peace. */
+import * as App from "@effect-kratos/core/App"
+import * as Journal from "@effect-kratos/testing/Journal"
+import * as JournalFile from "@effect-kratos/testing/JournalFile"
+import * as Channels from "@effect-kratos/transport/Channels"
+import * as Server from "@effect-kratos/transport/Server"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { announce } from "../src/Announce.ts"
+import { Echo } from "../src/gen/test/v1/echo_effect.ts"
+import * as NodeConfig from "./NodeConfig.ts"
+import * as RegistryClient from "./registry/RegistryClient.ts"
+import * as Work from "./Work.ts"
+
+const Announce = Layer.effectDiscard(Server.Server.use(({ address }) => Effect.sync(() => announce(address.port))))
+
+const Main = Layer.unwrap(
+  Effect.gen(function* () {
+    const config = yield* NodeConfig.decode(process.argv[2])
+    const { burn, id, name, registry, ttl, upstream, wait } = config
+    const sink = yield* JournalFile.open(config.journal)
+    const next =
+      upstream === undefined
+        ? undefined
+        : Context.get(
+            yield* Layer.build(Echo.client(upstream, { aspects: Journal.client }).pipe(Layer.provide(Channels.layerDirect))),
+            Echo
+          )
+    const app = Announce.pipe(
+      Layer.provide(App.layer({ id, name })),
+      Layer.provide(Server.layer({ services: [Echo], host: "127.0.0.1", port: 0, aspects: Journal.server(id, sink) })),
+      Layer.provide(Work.layer({ node: id, sink, wait, burn, next }))
+    )
+    return registry === undefined ? app : app.pipe(Layer.provide(RegistryClient.layer({ address: registry, ttl })))
+  })
+)
+
+NodeRuntime.runMain(Layer.launch(Main))
