@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Files from "../src/Files.ts"
-import { Echo } from "../src/gen/test/v1/echo_effect.ts"
+import { Work } from "../src/gen/chaos/v1/work_effect.ts"
 import type { NodeConfig } from "./NodeConfig.ts"
 
 const file = fileURLToPath(new URL("./node.ts", import.meta.url))
@@ -51,4 +51,4 @@ export const client = <R = never>(
   options: Client.Options<R>,
   channels: Layer.Layer<Channels.Channels> = Channels.layerDirect
 ) =>
-  Effect.map(Layer.build(Layer.fresh(Echo.client(target, options).pipe(Layer.provide(channels)))), (context) => Context.get(context, Echo))
+  Effect.map(Layer.build(Layer.fresh(Work.client(target, options).pipe(Layer.provide(channels)))), (context) => Context.get(context, Work))

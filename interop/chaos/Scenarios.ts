@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Scenario } from "./Scenario.ts"
 
 const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: Scenario }>>> = {
+  disconnects: () => import("./scenarios/disconnects.ts"),
   restarts: () => import("./scenarios/restarts.ts")
 }
 

@@ -1,5 +1,6 @@
 /** A node of the fleet: `node.ts CONFIG`, see `NodeConfig`. Prints {"port":N} when it is ready and registered; SIGTERM lets it go in peace. */
 import * as App from "@effect-kratos/core/App"
+import * as FiberCensus from "@effect-kratos/testing/FiberCensus"
 import * as Journal from "@effect-kratos/testing/Journal"
 import * as JournalFile from "@effect-kratos/testing/JournalFile"
 import * as Channels from "@effect-kratos/transport/Channels"
@@ -9,12 +10,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { announce } from "../src/Announce.ts"
-import { Echo } from "../src/gen/test/v1/echo_effect.ts"
+import { Work } from "../src/gen/chaos/v1/work_effect.ts"
 import * as NodeConfig from "./NodeConfig.ts"
 import * as RegistryClient from "./registry/RegistryClient.ts"
-import * as Work from "./Work.ts"
+import * as WorkLive from "./WorkLive.ts"
 
 const Announce = Layer.effectDiscard(Server.Server.use(({ address }) => Effect.sync(() => announce(address.port))))
+
+const census = FiberCensus.make()
 
 const Main = Layer.unwrap(
   Effect.gen(function* () {
@@ -25,16 +28,16 @@ const Main = Layer.unwrap(
       upstream === undefined
         ? undefined
         : Context.get(
-            yield* Layer.build(Echo.client(upstream, { aspects: Journal.client }).pipe(Layer.provide(Channels.layerDirect))),
-            Echo
+            yield* Layer.build(Work.client(upstream, { aspects: Journal.client }).pipe(Layer.provide(Channels.layerDirect))),
+            Work
           )
     const app = Announce.pipe(
       Layer.provide(App.layer({ id, name })),
-      Layer.provide(Server.layer({ services: [Echo], host: "127.0.0.1", port: 0, aspects: Journal.server(id, sink) })),
-      Layer.provide(Work.layer({ node: id, sink, wait, burn, next }))
+      Layer.provide(Server.layer({ services: [Work], host: "127.0.0.1", port: 0, aspects: Journal.server(id, sink) })),
+      Layer.provide(WorkLive.layer({ node: id, sink, census, wait, burn, next }))
     )
     return registry === undefined ? app : app.pipe(Layer.provide(RegistryClient.layer({ address: registry, ttl })))
   })
 )
 
-NodeRuntime.runMain(Layer.launch(Main))
+NodeRuntime.runMain(Effect.provide(Layer.launch(Main), census.layer))

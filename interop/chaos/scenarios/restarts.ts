@@ -38,17 +38,17 @@ const run = Effect.fnUntraced(function* (seconds: number) {
     { concurrency: 3 }
   )
   const channels = Channels.layer.pipe(Layer.provide(RegistryClient.layer({ address, ttl: TTL })))
-  const echo = yield* Fleet.client("discovery:///chaos", { aspects: Journal.client }, channels)
+  const work = yield* Fleet.client("discovery:///chaos", { aspects: Journal.client }, channels)
   const journal = Journal.make()
 
   // each stream is opened again when it ends, so that there are always so many
-  const stream = journal.record({ kind: "stream" })(Stream.runDrain(echo.serverStream({ text: "s", delayMs: 100, count: -1 })))
+  const stream = journal.record({ kind: "stream" })(Stream.runDrain(work.follow({ waitMs: 100 })))
   yield* Effect.forEach(Array.from({ length: STREAMS }), () =>
     Effect.forkScoped(Effect.forever(Effect.andThen(Effect.exit(stream), Effect.sleep("10 millis"))))
   )
   yield* Effect.sleep("1 second")
 
-  const call = journal.record({ kind: "unary" })(echo.unary({ text: "u" }))
+  const call = journal.record({ kind: "unary" })(work.once({}))
   const steadySeconds = Math.max(3, seconds * 0.2)
   yield* Load.steady({ rate: RATE, duration: `${Math.min(2, seconds / 10)} seconds` }, () => call) // warms up
   const warm = journal.entries.length

@@ -12,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
 
 export const ID = "x-journal-id"
 export const NODE = "x-journal-node"
@@ -79,17 +80,7 @@ export const make = (prefix = ""): Journal => {
     (call) =>
       Effect.withFiber((fiber) => {
         const clock = fiber.getRef(Clock.Clock)
-        const entry: ClientEntry = {
-          id: `${prefix}${entries.length}`,
-          idempotent,
-          kind,
-          start: nowOf(clock),
-          end: undefined,
-          attempts: 0,
-          node: "",
-          outcome: "",
-          message: ""
-        }
+        const entry = blank(`${prefix}${entries.length}`, kind, idempotent, nowOf(clock))
         entries.push(entry)
         return call.pipe(
           Effect.onExit((exit) =>
@@ -103,6 +94,18 @@ export const make = (prefix = ""): Journal => {
       })
   return { record, entries }
 }
+
+const blank = (id: string, kind: string, idempotent: boolean, start: number): ClientEntry => ({
+  id,
+  idempotent,
+  kind,
+  start,
+  end: undefined,
+  attempts: 0,
+  node: "",
+  outcome: "",
+  message: ""
+})
 
 const close = (entry: ClientEntry, exit: Exit.Exit<unknown, unknown>): void => {
   if (Exit.isSuccess(exit)) {
@@ -169,3 +172,16 @@ export const finalized =
         Effect.sync(() => sink({ event: "finalized", id, node, at: nowOf(clock) }))
       )
     })
+
+/** Of a handler that calls on: the calls that it makes have the id of the one that it serves, so that each hop notes the same call. */
+export const relay = <A, E, R>(handler: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Call> =>
+  Effect.flatMap(served, (entry) => Effect.provideService(handler, Current, entry))
+
+/** The same for a handler that answers with a stream of another service. */
+export const relayStream = <A, E, R>(replies: Stream.Stream<A, E, R>): Stream.Stream<A, E, R | Call> =>
+  Stream.unwrap(Effect.map(served, (entry) => Stream.provideService(replies, Current, entry)))
+
+const served: Effect.Effect<ClientEntry | undefined, never, Call> = Effect.withFiber((fiber) => {
+  const id = Metadata.getAll(Context.getUnsafe(fiber.context, Call).request, ID)[0]
+  return Effect.succeed(id === undefined ? undefined : blank(id, "relayed", true, nowOf(fiber.getRef(Clock.Clock))))
+})
