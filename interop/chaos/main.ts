@@ -58,7 +58,10 @@ const main = Effect.gen(function* () {
   for (const name of chosen) {
     const verdict = yield* judge(yield* load(name))
     yield* Console.log(values.json ? Verdict.json(verdict) : Verdict.table(verdict))
-    for (const { holds } of verdict.laws) holds ? passed++ : failed++
+    for (const { holds } of verdict.laws) {
+      if (holds) passed++
+      else failed++
+    }
     if (!verdict.holds) process.exitCode = 1
   }
   if (!values.json && chosen.length > 1) yield* Console.log(`${passed} passed, ${failed} failed, 0 skipped`)

@@ -55,7 +55,7 @@ export const make: Effect.Effect<RegistryServer, never, Scope.Scope> = Effect.ge
   }
   const changed = (self: Service): void => {
     self.index++
-    for (const answer of [...self.waiting]) answer()
+    for (const answer of self.waiting) answer()
   }
   const expire = (): void => {
     for (const self of services.values()) {
