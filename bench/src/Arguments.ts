@@ -18,7 +18,8 @@ export const benches = [
   "latency",
   "startup",
   "memory",
-  "codec"
+  "codec",
+  "aegis"
 ] as const
 export type BenchName = (typeof benches)[number]
 

@@ -4,6 +4,7 @@ import type { Scope } from "effect/Scope"
 import type { BenchName } from "../Arguments.ts"
 import type { Bench } from "../Bench.ts"
 import { BenchError } from "../BenchError.ts"
+import * as Aegis from "./Aegis.ts"
 import * as Client from "./Client.ts"
 import * as Codec from "./Codec.ts"
 import * as Headers from "./Headers.ts"
@@ -31,7 +32,8 @@ const benches: Readonly<Record<BenchName, Make>> = {
   latency: Latency.latency,
   startup: Startup.startup,
   memory: Memory.memory,
-  codec: Codec.codec
+  codec: Codec.codec,
+  aegis: Aegis.aegis
 }
 
 /** The benches that the arguments ask for. Fails when a load program is missing or a named subject exists in none of them. */

@@ -18,7 +18,9 @@ export const readFile: ReadFile = (path) => {
 
 export interface Cgroup {
   readonly version: 1 | 2
-  /** How many processors' worth of time the group may use; undefined when nothing limits it. A quota may change while the process runs. */
+  /** How many processors' worth of time the group may use; undefined when nothing limits it. A limit may change while the process runs. */
+  readonly limit: () => number | undefined
+  /** The lower one of `limit` and of how many processors are in its set. */
   readonly quota: () => number | undefined
   /** The processor time that it has used, in nanoseconds. */
   readonly usage: () => number | undefined
@@ -57,6 +59,7 @@ const version2 = (read: ReadFile, memberships: ReadonlyArray<Membership>): Cgrou
   const limit = (folder: string) => parseMax(read(`${folder}/cpu.max`))
   return {
     version: 2,
+    limit: () => tightest(groups, limit)?.quota,
     quota: () =>
       lowest(
         first(groups, (folder) => parseList(read(`${folder}/cpuset.cpus.effective`))),
@@ -87,6 +90,7 @@ const version1 = (read: ReadFile, memberships: ReadonlyArray<Membership>): Cgrou
   }
   return {
     version: 1,
+    limit: () => tightest(cpu, limit)?.quota,
     quota: () =>
       lowest(
         first(cpuset, (folder) => parseList(read(`${folder}/cpuset.cpus`))),

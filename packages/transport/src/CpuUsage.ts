@@ -68,9 +68,12 @@ export const highest =
     return result
   }
 
-/** The control group or, where there is none, the process; and the event loop. */
-export const standard = (read: Cgroup.ReadFile = Cgroup.readFile): Sampler =>
-  highest(Cgroup.detect(read)?.usage() === undefined ? process() : cgroup(read), eventLoop())
+/**
+ * The control group where it is limited, else the process; and the event loop. The group of a process on a machine of its own is often that of
+ * everything that runs there.
+ */
+export const standard = (read: Cgroup.ReadFile = Cgroup.readFile, own: Sampler = process(), loop: Sampler = eventLoop()): Sampler =>
+  highest(Cgroup.detect(read)?.limit() === undefined ? own : cgroup(read), loop)
 
 /** Asks `sampler` every 500 ms and smooths what it says. */
 export const layerSampler = (sampler: () => Sampler, options?: CpuUsage.Options): Layer.Layer<CpuUsage.CpuUsage> =>

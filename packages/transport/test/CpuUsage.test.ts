@@ -65,9 +65,9 @@ describe("Cgroup", () => {
 
   it("knows no quota where there is none, and takes the set of processors", () => {
     const none = Cgroup.detect(reader({ ...version2, "/sys/fs/cgroup/cpu.max": "max 100000\n" }))
-    assert.strictEqual(none?.quota(), 4)
+    assert.deepStrictEqual([none?.limit(), none?.quota()], [undefined, 4])
     const old = Cgroup.detect(reader({ ...version1, "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1\n" }))
-    assert.strictEqual(old?.quota(), 4)
+    assert.deepStrictEqual([old?.limit(), old?.quota()], [undefined, 4])
     const bare = Cgroup.detect(reader({ "/sys/fs/cgroup/cgroup.controllers": "", "/sys/fs/cgroup/cpu.stat": "usage_usec 1" }))
     assert.deepStrictEqual([bare?.quota(), bare?.usage()], [undefined, 1000])
     assert.strictEqual(Cgroup.detect(reader({})), undefined)
@@ -166,6 +166,25 @@ describe("CpuUsage", () => {
     )
     assert.strictEqual(sample(0), 300)
     assert.strictEqual(CpuUsage.highest(() => undefined)(0), undefined)
+  })
+
+  it("is by default that of a limited group, else of the process, or of the event loop where that is higher", () => {
+    const files = { ...version2 }
+    const sample = CpuUsage.standard(
+      reader(files),
+      () => 999,
+      () => 100
+    )
+    assert.strictEqual(sample(0), 100)
+    files["/sys/fs/cgroup/cpu.stat"] = `usage_usec ${12_345 + 750_000}\n`
+    assert.strictEqual(sample(second), 500)
+    assert.strictEqual(sample(2 * second), 100)
+    const unlimited = CpuUsage.standard(
+      reader({ ...version2, "/sys/fs/cgroup/cpu.max": "max 100000" }),
+      () => 999,
+      () => 100
+    )
+    assert.strictEqual(unlimited(0), 999)
   })
 
   it("measures this process", () => {
