@@ -20,24 +20,6 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import * as RegistryLaws from "./RegistryLaws.ts"
-
-const inTemp = (options: Omit<Directory.Options, "path"> = {}) =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      return Directory.layer({ ...options, path: yield* fs.makeTempDirectoryScoped({ prefix: "registry-" }) })
-    })
-  )
-
-/** A file system that reports no changes, as some network file systems. */
-const deaf = Layer.effect(
-  FileSystem.FileSystem,
-  Effect.map(FileSystem.FileSystem, (fs) => ({ ...fs, watch: () => Stream.never }))
-)
-
-RegistryLaws.suite("directory", Layer.provide(inTemp(), NodeServices.layer))
-RegistryLaws.suite("directory, polling", inTemp({ poll: "5 millis" }).pipe(Layer.provide(deaf), Layer.provide(NodeServices.layer)))
 
 const instance = ServiceInstance.make({ id: "1", name: "greeter", version: "1.0.0", endpoints: ["grpc://127.0.0.1:9000"] })
 const text = ServiceInstance.encode(instance)
