@@ -15,7 +15,10 @@ const reserved = new Set([
   "upgrade"
 ])
 
-const isReserved = (name: string): boolean => reserved.has(name) || name.startsWith("grpc-") || name.startsWith(":")
+/** Fields of gRPC that applications see and set (gRFC A6). */
+const exposed = new Set(["grpc-previous-rpc-attempts", "grpc-retry-pushback-ms"])
+
+const isReserved = (name: string): boolean => reserved.has(name) || (name.startsWith("grpc-") && !exposed.has(name)) || name.startsWith(":")
 
 /** Metadata of a flat list of fields. The values of `-bin` keys may be joined with commas; they are taken apart. */
 export const toMetadata = (fields: ReadonlyArray<string>): Metadata.MutableMetadata => {

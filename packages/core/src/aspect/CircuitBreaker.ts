@@ -60,9 +60,6 @@ export const make = (options: Options = {}): Aspect.Aspect<KratosError.KratosErr
   })
 }
 
-/** With the defaults. */
-export const client: Aspect.Aspect<KratosError.KratosError> = make()
-
 interface Passed {
   readonly breaker: SreBreaker.SreBreaker
   readonly ticket: SreBreaker.Ticket
@@ -76,3 +73,6 @@ const nowOf = (services: Context.Context<never>): number => Context.get(services
 const rejected = Aspect.reject(
   RetryAdvice.markFinal(KratosError.serviceUnavailable(reason, "request failed due to circuit breaker triggered"))
 )
+
+/** With the defaults. */
+export const client: Aspect.Aspect<KratosError.KratosError> = make()

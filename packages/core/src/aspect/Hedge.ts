@@ -84,9 +84,6 @@ export const make = (options: Options = {}): Aspect.Aspect => {
     })
 }
 
-/** With the defaults. */
-export const client: Aspect.Aspect = make()
-
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
 
 /** The attempts of one call. */
@@ -223,3 +220,6 @@ class Hedging<A, E> {
     return this.fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
   }
 }
+
+/** With the defaults. */
+export const client: Aspect.Aspect = make()

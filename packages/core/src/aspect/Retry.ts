@@ -96,9 +96,6 @@ export const make = (options: Options = {}): Aspect.Aspect => {
     })
 }
 
-/** With the defaults. */
-export const client: Aspect.Aspect = make()
-
 const resolve = (options: Options): Settings => {
   const {
     attemptTimeout,
@@ -212,3 +209,6 @@ const next = (
 
 const isRetryable = ({ advice, code }: Attempts.Failure, { retryOn }: Settings): boolean =>
   retryOn === undefined ? code === Grpc.UNAVAILABLE || (code === Grpc.RESOURCE_EXHAUSTED && advice !== undefined) : retryOn.includes(code)
+
+/** With the defaults. */
+export const client: Aspect.Aspect = make()
