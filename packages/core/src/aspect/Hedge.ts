@@ -99,6 +99,8 @@ class Hedging<A, E> {
   private readonly running = new Map<ClientCall, Fiber.Fiber<A, E>>()
   private timer: Fiber.Fiber<void> | undefined = undefined
   private made = 0
+  /** The attempt that has failed last. */
+  private last: { readonly attempt: ClientCall; readonly exit: Exit.Exit<A, E>; readonly error: unknown } | undefined = undefined
   /** There will be no more attempts. */
   private closed = false
   private ended = false
@@ -124,18 +126,19 @@ class Hedging<A, E> {
   begin(): void {
     // the first message of a reply decides
     this.call.onCommit((winner) => this.decide(winner))
-    this.schedule(this.settings.delay)
     this.start(this.call)
   }
 
   readonly cancel: Effect.Effect<void> = Effect.suspend(() => {
-    this.ended = this.closed = true
-    this.timer?.interruptUnsafe()
+    this.ended = true
+    this.close()
     return Fiber.interruptAll(this.running.values())
   })
 
   private start(attempt: ClientCall): void {
     this.made++
+    // it may end before it returns, and with it the call
+    this.schedule(this.settings.delay)
     const services = Attempts.servicesOf(this.fiber.context, attempt, this.deadline)
     const fiber = Effect.runForkWith(services)(this.effect)
     this.running.set(attempt, fiber)
@@ -145,17 +148,18 @@ class Hedging<A, E> {
   private schedule(delay: number): void {
     this.timer?.interruptUnsafe()
     this.timer = undefined
-    if (this.closed || this.made + 1 > this.settings.maxAttempts) return
+    if (this.closed || this.made >= this.settings.maxAttempts) return
     const next = Effect.sync(() => {
       this.timer = undefined
       this.hedge()
+      this.settle()
     })
     this.timer = Effect.runForkWith(this.fiber.context)(Effect.delay(next, delay))
   }
 
   /** Begins another attempt, if there may be one. */
-  private hedge(): boolean {
-    if (this.closed || this.made >= this.settings.maxAttempts) return false
+  private hedge(): void {
+    if (this.closed || this.made >= this.settings.maxAttempts) return
     const now = this.now()
     const refused: Attempts.Outcome | undefined =
       this.deadline !== undefined && now + this.settings.reserve >= this.deadline
@@ -164,18 +168,13 @@ class Hedging<A, E> {
           ? undefined
           : "budget"
     Attempts.record(this.fiber, this.call, refused ?? "hedge", this.made)
-    if (refused !== undefined) {
-      this.closed = true
-      return false
-    }
-    this.schedule(this.settings.delay)
+    if (refused !== undefined) return this.close()
     this.start(this.call.again(this.made, Attempts.requestOf(this.request, this.made)))
-    return true
   }
 
   private onExit(attempt: ClientCall, exit: Exit.Exit<A, E>): void {
-    this.running.delete(attempt)
-    if (this.ended) return
+    // one that has lost is not among them
+    if (!this.running.delete(attempt) || this.ended) return
     if (Exit.isSuccess(exit)) {
       this.bucket.succeeded()
       return this.finish(attempt, exit)
@@ -184,17 +183,27 @@ class Hedging<A, E> {
     if (failure === undefined) return this.finish(attempt, exit)
     const { advice, code, error } = failure
     const isOver = advice === "never" || (advice !== undefined && advice > this.settings.maxPushback)
-    if (isOver) this.closed = true
+    if (isOver) this.close()
     else if (!this.settings.nonFatal.includes(code)) return this.finish(attempt, exit)
     this.bucket.failed()
-    if (!this.closed) {
-      if (typeof advice === "number") this.schedule(advice)
-      else this.hedge()
-    }
-    if (this.running.size > 0 || this.timer !== undefined) return
-    // all of them have failed
-    RetryAdvice.markFinal(error)
-    this.finish(attempt, exit)
+    if (typeof advice === "number") this.schedule(advice)
+    else this.hedge()
+    this.last = { attempt, exit, error }
+    this.settle()
+  }
+
+  /** All attempts have failed, and there will be no other. */
+  private settle(): void {
+    const { last } = this
+    if (this.ended || last === undefined || this.running.size > 0 || this.timer !== undefined) return
+    RetryAdvice.markFinal(last.error)
+    this.finish(last.attempt, last.exit)
+  }
+
+  private close(): void {
+    this.closed = true
+    this.timer?.interruptUnsafe()
+    this.timer = undefined
   }
 
   private finish(attempt: ClientCall, exit: Exit.Exit<A, E>): void {
@@ -206,9 +215,7 @@ class Hedging<A, E> {
 
   /** The other attempts have lost. */
   private decide(winner: ClientCall): void {
-    this.closed = true
-    this.timer?.interruptUnsafe()
-    this.timer = undefined
+    this.close()
     for (const [attempt, fiber] of this.running) {
       if (attempt === winner) continue
       this.running.delete(attempt)

@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as NetworkError from "../../src/NetworkError.ts"
 import { makeReplies, turn, until } from "../Harness.ts"
@@ -316,7 +317,7 @@ describe("Retry", () => {
       )
       yield* passing(ledger.add({ text: "a" }))
       assert.lengthOf(server.executions, 1)
-    })
+    }).pipe(Random.withSeed("unreached"))
   )
 
   it.effect("leaves defects and interrupts of the attempt alone", () =>
