@@ -18,7 +18,9 @@ export const make = (extra: ReadonlyArray<string> = []) =>
     const fs = yield* FileSystem.FileSystem
     const data = yield* fs.makeTempDirectoryScoped({ prefix: "etcd-" })
     const [port, peer] = [yield* Daemon.freePort, yield* Daemon.freePort]
-    const url = `http://127.0.0.1:${port}`
+    // etcd speaks TLS where it is given a certificate
+    const secure = extra.includes("--cert-file")
+    const url = `${secure ? "https" : "http"}://127.0.0.1:${port}`
     const daemon = yield* Daemon.make({
       command: "etcd",
       args: [
@@ -27,7 +29,7 @@ export const make = (extra: ReadonlyArray<string> = []) =>
         ...["--initial-cluster", `t=http://127.0.0.1:${peer}`, "--logger", "zap"],
         ...extra
       ],
-      probe: Daemon.probeHttp(`${url}/health`)
+      probe: secure ? Daemon.probePort(port) : Daemon.probeHttp(`${url}/health`)
     })
     return EtcdServer.of({ port, endpoint: `127.0.0.1:${port}`, daemon })
   })
