@@ -15,15 +15,19 @@ need() { # need PACKAGE CHECK...
 need chromium command -v chromium
 need curl command -v curl
 need openssl command -v openssl
+need etcd-client command -v etcdctl
+need etcd-server command -v etcd
 need haproxy command -v haproxy
 need nghttp2-client command -v h2load
 need nghttp2-proxy command -v nghttpx
 need nginx-light sh -c "PATH=$PATH:/usr/sbin command -v nginx"
 need prometheus command -v promtool
+need python3-kazoo /usr/bin/python3 -c "import kazoo"
 need python3-grpcio /usr/bin/python3 -c "import grpc"
 need python3-h2 /usr/bin/python3 -c "import h2"
 need python3-protobuf /usr/bin/python3 -c "import google.protobuf"
 need ruby-grpc ruby -e 'exit File.exist?(Gem::Specification.find_by_name("grpc").gem_dir + "/src/ruby/pb/test/client.rb")'
+need zookeeper test -e /usr/share/java/zookeeper.jar
 if [ -n "$packages" ]; then
   if command -v apt-get >/dev/null 2>&1; then
     as_root=""
@@ -34,6 +38,24 @@ if [ -n "$packages" ]; then
   else
     echo "missing:$packages, and no apt-get here; what needs them will be skipped" >&2
   fi
+fi
+
+# Consul, of an older Debian release that still had it: its package, unpacked beside the tools, touches nothing of the system.
+if ! [ -x "$cache/go/consul" ] && command -v apt-get >/dev/null 2>&1; then
+  work=$(mktemp -d)
+  mirror=$(sed -n 's/^URIs: *//p; s/^deb \(http[^ ]*\) .*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+  mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+  echo "deb [trusted=yes] ${mirror:-http://deb.debian.org/debian} bullseye main" >"$work/sources.list"
+  if (
+    cd "$work"
+    apt="apt-get -qq -o Dir::State::Lists=$work/lists -o Dir::Cache=$work/cache -o Dir::Etc::SourceList=$work/sources.list -o Dir::Etc::SourceParts=/dev/null -o APT::Sandbox::User=root"
+    $apt update && $apt download consul/bullseye && dpkg -x consul_*.deb x
+  ) >&2; then
+    cp "$work/x/usr/bin/consul" "$cache/go/consul"
+  else
+    echo "no consul; what needs it will be skipped" >&2
+  fi
+  rm -rf "$work"
 fi
 
 # The contract as descriptors, which every peer reads: no peer has to generate code.
@@ -72,6 +94,13 @@ END
     (cd "$work" && go run "go.opentelemetry.io/collector/cmd/builder@$collector" --config builder.yaml) >&2 && mv "$work/dist/otelcol" "$cache/go/otelcol" ||
       echo "no otelcol; what needs it will be skipped" >&2
     rm -rf "$work"
+  fi
+
+  # Kubernetes' API server; large, so built once for each go.mod
+  if ! cmp -s "$here/peers/kube-apiserver/go.mod" "$cache/go/kube-apiserver.mod"; then
+    (cd "$here/peers/kube-apiserver" && go build -trimpath -ldflags "-s -w" -o "$cache/go/kube-apiserver" .) >&2 &&
+      cp "$here/peers/kube-apiserver/go.mod" "$cache/go/kube-apiserver.mod" ||
+      echo "no kube-apiserver; what needs it will be skipped" >&2
   fi
 
   # the interop programs of grpc-go, at the version of their go.mod
