@@ -24,9 +24,14 @@ export const make = (extra: ReadonlyArray<string> = []) =>
     const daemon = yield* Daemon.make({
       command: "etcd",
       args: [
-        ...["--data-dir", data, "--name", "t", "--listen-client-urls", url, "--advertise-client-urls", url],
-        ...["--listen-peer-urls", `http://127.0.0.1:${peer}`, "--initial-advertise-peer-urls", `http://127.0.0.1:${peer}`],
-        ...["--initial-cluster", `t=http://127.0.0.1:${peer}`, "--logger", "zap"],
+        `--data-dir=${data}`,
+        "--name=t",
+        `--listen-client-urls=${url}`,
+        `--advertise-client-urls=${url}`,
+        `--listen-peer-urls=http://127.0.0.1:${peer}`,
+        `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
+        `--initial-cluster=t=http://127.0.0.1:${peer}`,
+        "--logger=zap",
         ...extra
       ],
       probe: secure ? Daemon.probePort(port) : Daemon.probeHttp(`${url}/health`)
