@@ -4,6 +4,7 @@ import type { Scenario } from "./Scenario.ts"
 
 const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: Scenario }>>> = {
   disconnects: () => import("./scenarios/disconnects.ts"),
+  leak: () => import("./scenarios/leak.ts"),
   restarts: () => import("./scenarios/restarts.ts")
 }
 
