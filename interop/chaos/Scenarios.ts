@@ -5,6 +5,7 @@ import type { Scenario } from "./Scenario.ts"
 const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: Scenario }>>> = {
   disconnects: () => import("./scenarios/disconnects.ts"),
   leak: () => import("./scenarios/leak.ts"),
+  registry: () => import("./scenarios/registry.ts"),
   restarts: () => import("./scenarios/restarts.ts")
 }
 

@@ -1,12 +1,13 @@
 /** `Registrar` and `Discovery` of the harness's registry, as an adapter of any other registry would be written. */
 import { Discovery } from "@effect-kratos/core/registry/Discovery"
 import { Registrar } from "@effect-kratos/core/registry/Registrar"
+import * as Registration from "@effect-kratos/core/registry/Registration"
 import { RegistryError } from "@effect-kratos/core/registry/RegistryError"
 import * as ServiceInstance from "@effect-kratos/core/registry/ServiceInstance"
+import * as Watch from "@effect-kratos/core/registry/Watch"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 
@@ -32,16 +33,17 @@ const make = ({ address, ttl }: Options) => {
       catch: (cause) => new RegistryError({ method, cause })
     }).pipe(Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new RegistryError({ method, cause: "timed out" })) }))
 
-  const register = Effect.fnUntraced(function* (instance: ServiceInstance.ServiceInstance) {
+  const register = (instance: ServiceInstance.ServiceInstance) => {
     const path = `/${encodeURIComponent(instance.name)}/${encodeURIComponent(instance.id)}`
     const put = ask("register", `${path}?ttl=${ttl}`, { method: "PUT", body: ServiceInstance.encode(instance) }, ttl)
-    yield* Effect.acquireRelease(put, () =>
-      Effect.catch(ask("deregister", path, { method: "DELETE" }, ttl), (error) => Effect.logWarning("could not deregister", error))
-    )
-    // a registry that is back hears of the instances one after the other, not of all at once
-    const pause = Effect.map(Random.next, (chance) => (ttl / 3) * (0.5 + chance))
-    yield* Effect.flatMap(pause, Effect.sleep).pipe(Effect.andThen(Effect.ignore(put)), Effect.forever, Effect.forkScoped)
-  })
+    return Registration.keep({
+      name: `${instance.name}/${instance.id} in the registry`,
+      acquire: put,
+      keep: () => Effect.forever(Effect.delay(put, ttl / 3)),
+      release: () => ask("deregister", path, { method: "DELETE" }, ttl),
+      timeout: ttl
+    }).pipe(Effect.mapError((cause) => (cause._tag === "RegistryError" ? cause : new RegistryError({ method: "register", cause }))))
+  }
 
   const list = (name: string, index: number) =>
     ask("watch", `/${encodeURIComponent(name)}?index=${index}`, {}, 40_000).pipe(
@@ -55,9 +57,10 @@ const make = ({ address, ttl }: Options) => {
     Context.add(Discovery, {
       get: (name) => Effect.map(list(name, 0), ({ list }) => list),
       watch: (name) =>
-        Stream.unfold(0, (index) => Effect.map(list(name, index), (next) => [next.list, next.index] as const)).pipe(
-          Stream.changesWith(ServiceInstance.equalLists)
-        )
+        Watch.keep({
+          name: `${name} in the registry`,
+          follow: Stream.unfold(0, (index) => Effect.map(list(name, index), (next) => [next.list, next.index] as const))
+        })
     })
   )
 }
