@@ -1,8 +1,10 @@
 /**
- * The client path to one target: its nodes and their connections. Calls take the nodes in turn, past those that cannot take them; calls that find no
- * connection with room wait in one queue, in the order in which they came. All of it is plain state, looked at by `dispatch` whenever something has changed.
+ * The client path to one target: its nodes and their connections. A selector gives each call its node; calls that find no connection with room wait in one
+ * queue, in the order in which they came. All of it is plain state, looked at by `dispatch` whenever something has changed.
  */
+import type { CallShape } from "@effect-kratos/core/Call"
 import type * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as Selector from "@effect-kratos/core/selector/Selector"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
@@ -25,8 +27,8 @@ export type { Connection }
 export interface Channel {
   readonly target: string
   readonly timers: DeadlineTimers
-  /** A connection that takes a call now and is due, unless calls wait already. Allocates nothing. */
-  readonly ready: () => Connection | undefined
+  /** A connection that takes the call now, on the node that the selector gives it, unless calls wait already. Allocates nothing. */
+  readonly ready: (call: CallShape) => Connection | undefined
   /**
    * A connection that takes a call now: waits for the first list of nodes, connects if it must, and for a free stream. Fails with 503 when no node can be
    * reached or too many calls wait.
@@ -38,6 +40,7 @@ export interface Channel {
 
 /** How a call waits. */
 export interface Wait {
+  readonly call: CallShape
   /** Milliseconds since the epoch. */
   readonly deadline: number | undefined
   readonly expired: () => KratosError.KratosError
@@ -47,13 +50,17 @@ export interface Wait {
   readonly again: boolean
 }
 
+/** Calls that are looked at in the queue when the first one finds no node, where calls go to different nodes. */
+const LOOKAHEAD = 64
+
 export const make = Effect.fnUntraced(function* (
   target: string,
   nodes: Resolver.Nodes,
   timers: DeadlineTimers,
   tls?: ConnectOptions["tls"]
 ): Effect.fn.Return<Channel, never, Scope.Scope> {
-  const options = ConnectionOptions.resolve(yield* ConnectionOptions.Current)
+  const given = yield* ConnectionOptions.Current
+  const options = ConnectionOptions.resolve(given)
   const random = yield* Random.Random
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const connectivity = yield* SubscriptionRef.make<ReadonlyArray<NodeState>>([])
@@ -61,7 +68,8 @@ export const make = Effect.fnUntraced(function* (
   const open = new Set<PooledConnection>()
   const dials = new Set<Fiber.Fiber<unknown, unknown>>()
   const empty = yield* Latch.make(true)
-  let turn = 0
+  /** Nodes without a connection that takes calls; undefined when that has to be looked up. */
+  let asleep: ReadonlyArray<Node> | undefined
   let closed = false
   let dispatching = false
   let again = false
@@ -69,21 +77,20 @@ export const make = Effect.fnUntraced(function* (
   let alarm: { readonly at: number; readonly timer: Timer } | undefined
   let soon: (() => void) | undefined
 
-  const pick = (): PooledConnection | undefined => {
-    const list = followed.list()
-    const { length } = list
-    if (turn >= length) turn = 0
-    for (let i = 0; i < length; i++) {
-      const at = turn + i < length ? turn + i : turn + i - length
-      const node = list[at]!
-      const connection = node.ready()
-      if (connection !== undefined) {
-        turn = at + 1
-        return connection
-      }
-      node.wake()
-    }
-    return undefined
+  const selector = yield* Selector.make<Node>(
+    { target, isReady: (node) => node.ready() !== undefined, onChange: () => queue.size > 0 && dispatch() },
+    ConnectionOptions.selectorOf(given, target)
+  )
+
+  const pick = (call: CallShape): PooledConnection | undefined => {
+    asleep ??= followed.list().filter((node) => !node.isConnected)
+    if (asleep.length > 0) wake(call)
+    return selector.pick(call)?.value.ready()
+  }
+
+  /** Connects the nodes that the call might go to. */
+  const wake = (call: CallShape): void => {
+    for (const { value } of selector.eligible(call)) if (!value.isConnected) value.wake()
   }
 
   const dispatch = (): void => {
@@ -95,35 +102,62 @@ export const make = Effect.fnUntraced(function* (
     dispatching = true
     do {
       again = false
-      while (queue.size > 0) {
-        const connection = pick()
-        if (connection === undefined) {
-          starve()
-          break
-        }
-        const { openedStreams } = connection.engine
-        queue.shift()!.onConnection(connection)
-        if (connection.engine.openedStreams === openedStreams) {
-          // It has not opened its stream yet, or never will: the next one must not take its place.
-          soon ??= LoopTurn.next(later)
-          break
-        }
-      }
+      if (selector.varies) serveEach()
+      else serve()
     } while (again)
     dispatching = false
     if (alarm !== undefined && queue.size === 0) disarm()
+  }
+
+  /** Serves the calls in their order; what one cannot have none can. */
+  const serve = (): void => {
+    for (let waiter = queue.head; waiter !== undefined; waiter = queue.head) {
+      const connection = pick(waiter.call)
+      if (connection === undefined) return starve(followed.list(), undefined)
+      if (!give(waiter, connection)) return
+    }
+  }
+
+  /** The same where one call may have what another cannot. */
+  const serveEach = (): void => {
+    for (const waiter of queue.peek(LOOKAHEAD)) {
+      // another one's end may have been its own
+      if (!waiter.queued) continue
+      const connection = pick(waiter.call)
+      if (connection !== undefined) {
+        if (!give(waiter, connection)) return
+      } else if (selector.refusal !== undefined) {
+        queue.remove(waiter)
+        waiter.onFailure(selector.refusal)
+      } else {
+        starve(
+          selector.eligible(waiter.call).map(({ value }) => value),
+          waiter
+        )
+      }
+    }
+  }
+
+  /** False when the next call has to wait for this one. */
+  const give = (waiter: Waiter, connection: PooledConnection): boolean => {
+    const { openedStreams } = connection.engine
+    queue.remove(waiter)
+    waiter.onConnection(connection)
+    if (connection.engine.openedStreams !== openedStreams) return true
+    // It has not opened its stream yet, or never will: the next one must not take its place.
+    soon ??= LoopTurn.next(later)
+    return false
   }
   const later = (): void => {
     soon = undefined
     dispatch()
   }
 
-  /** Calls wait, and no connection has room. */
-  const starve = (): void => {
+  /** Calls wait, all or one of them, and no connection of the nodes that they may go to has room. */
+  const starve = (list: ReadonlyArray<Node>, one: Waiter | undefined): void => {
     const failure = followed.failure() ?? (closed ? GrpcError.unavailable("the channels are closed") : undefined)
     if (failure !== undefined) return reject(queue.takeAll(false), failure)
     if (!followed.isResolved()) return
-    const list = followed.list()
     let error: KratosError.KratosError | undefined = list.length === 0 ? Resolver.noNode(target) : undefined
     let hope = false
     let retryAt = Number.POSITIVE_INFINITY
@@ -139,7 +173,7 @@ export const make = Effect.fnUntraced(function* (
       else retryAt = Math.min(retryAt, node.retryAt)
       error = node.error ?? error
     }
-    if (!hope) reject(queue.takeAll(true), error ?? Resolver.noNode(target))
+    if (!hope) reject(one === undefined ? queue.takeAll(true) : queue.take(one), error ?? Resolver.noNode(target))
     if (queue.size > 0 && retryAt < Number.POSITIVE_INFINITY) arm(retryAt)
   }
 
@@ -169,10 +203,12 @@ export const make = Effect.fnUntraced(function* (
     timers,
     options,
     tls,
+    selector,
     random: () => random.nextDoubleUnsafe(),
     fork,
     dispatch,
     onState: (node, previous) => {
+      asleep = undefined
       log(node, previous)
       publish()
     },
@@ -218,18 +254,21 @@ export const make = Effect.fnUntraced(function* (
   const followed = yield* Resolver.follow(
     target,
     nodes,
-    (address) => new Node(address, owner),
+    (listed) => new Node(listed, owner),
     (node) => {
       failing.delete(node.address)
       node.retire()
     },
     () => {
+      asleep = undefined
+      selector.list(followed.list().map(({ member }) => member))
       publish()
       dispatch()
-    }
+    },
+    ({ member }, { node }) => member.relist(node)
   )
 
-  const connection = ({ again, deadline, expired, waitForReady }: Wait): Effect.Effect<Connection, KratosError.KratosError> =>
+  const connection = ({ again, call, deadline, expired, waitForReady }: Wait): Effect.Effect<Connection, KratosError.KratosError> =>
     Effect.callback((resume) => {
       if (closed) return resume(Effect.fail(GrpcError.unavailable("the channels are closed")))
       if (queue.size >= options.maxQueuedCalls && !again) {
@@ -241,6 +280,7 @@ export const make = Effect.fnUntraced(function* (
         if (timer !== undefined) timers.remove(timer)
       }
       const waiter = new Waiter(
+        call,
         waitForReady,
         (connection) => {
           leave()
@@ -258,5 +298,5 @@ export const make = Effect.fnUntraced(function* (
       return Effect.sync(leave)
     })
 
-  return { target, timers, ready: () => (queue.size > 0 ? undefined : pick()), connection, connectivity }
+  return { target, timers, ready: (call) => (queue.size > 0 ? undefined : pick(call)), connection, connectivity }
 })

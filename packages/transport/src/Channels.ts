@@ -9,6 +9,7 @@ import { Discovery } from "@effect-kratos/core/registry/Discovery"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -86,6 +87,8 @@ const make = Effect.fnUntraced(function* (resolve: Resolve) {
   const connectionOptions = yield* ConnectionOptions.Current
   const network = yield* Network
   const timers = yield* DeadlineTimers.make
+  // by which this client takes a part of a large fleet that is not every client's
+  const key = String(yield* Random.nextInt)
 
   /** The same for equal targets and the same TLS options. */
   const shared = <A>([plain, encrypted]: Schemes, open: Open<A>) => {
@@ -98,7 +101,8 @@ const make = Effect.fnUntraced(function* (resolve: Resolve) {
         const failure = KratosError.serviceUnavailable("TLS", source.failure.message, { cause: source.failure })
         return yield* open(text, Stream.fail(failure), undefined)
       }
-      const nodes = resolve(target, secure ? encrypted : plain)
+      const all = resolve(target, secure ? encrypted : plain)
+      const nodes = target._tag === "Discovery" ? Resolver.subset(all, key, ConnectionOptions.subsetOf(connectionOptions, text)) : all
       return yield* open(text, nodes, source && { source: source.success, serverName: tls?.serverName })
     })
     return (target: string, tls?: Tls.ClientOptions): Effect.Effect<A> =>

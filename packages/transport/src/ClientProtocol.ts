@@ -1,7 +1,9 @@
 /** What the wires of a client have to say; how calls find connections, wait, expire and are cancelled is the same for all of them. */
 import type { DescMethod, Message } from "@bufbuild/protobuf"
+import type { CallShape } from "@effect-kratos/core/Call"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
+import type { Try } from "@effect-kratos/core/selector/Selector"
 import type { StreamListener } from "@effect-kratos/http2/Stream"
 import type { Encoding } from "./grpc/Compression.ts"
 import type { Format, MessageCodec } from "./MessageCodec.ts"
@@ -68,14 +70,20 @@ export interface ClientExchange extends StreamListener {
   readonly fail: (error: KratosError) => void
 }
 
+/** A node that a call is sent to. */
+export interface Peer {
+  readonly address: string
+  readonly begin: (call: CallShape) => Try<unknown>
+}
+
 /** What hears of a reply. Exactly one of `onEnd` and `onUnprocessed` is called, once. */
 export interface Receiver {
   readonly output: MessageCodec
   readonly maxMessageBytes: number
   /** Nothing of the request has left; `onEnd` says why. */
   readonly onUnsent: () => void
-  /** Another node has the call than the one that was picked. */
-  readonly onPeer: (address: string) => void
+  /** The node that was picked cannot be reached: the call goes to another. */
+  readonly onPeer: (node: Peer) => void
   readonly onHeader: (metadata: MutableMetadata) => void
   /** `bytes`: the size of the message, after decompression. */
   readonly onMessage: (message: Message, bytes: number) => void

@@ -1,5 +1,7 @@
 /** The way of a client's calls to the nodes of a target, whatever version of HTTP they speak. */
+import type { CallShape } from "@effect-kratos/core/Call"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
+import type { Try } from "@effect-kratos/core/selector/Selector"
 import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
 import type * as Effect from "effect/Effect"
 import type { Wait } from "./Channel.ts"
@@ -10,7 +12,7 @@ export interface ClientRoute<Head> {
   readonly target: string
   readonly timers: DeadlineTimers
   /** What takes a call without waiting, if there is such a thing. */
-  readonly ready: () => Carrier<Head> | undefined
+  readonly ready: (call: CallShape) => Carrier<Head> | undefined
   /** The same, waiting for it. */
   readonly connection: (wait: Wait) => Effect.Effect<Carrier<Head>, KratosError>
 }
@@ -22,6 +24,8 @@ export interface Carrier<in Head> {
   readonly scheme: "http" | "https"
   /** It takes calls, now or later. */
   readonly usable: () => boolean
+  /** A call is sent to the node: the attempt must be ended. */
+  readonly begin: (call: CallShape) => Try<unknown>
   /** Sends a request; undefined when no more are taken at present. */
   readonly request: (head: Head, exchange: ClientExchange, body: Uint8Array | undefined, endStream: boolean) => ClientStream | undefined
 }

@@ -5,6 +5,9 @@
 import * as Endpoint from "@effect-kratos/core/Endpoint"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { Discovery } from "@effect-kratos/core/registry/Discovery"
+import * as Node from "@effect-kratos/core/selector/Node"
+import * as Selector from "@effect-kratos/core/selector/Selector"
+import * as Subset from "@effect-kratos/core/selector/Subset"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,11 +17,21 @@ import * as Stream from "effect/Stream"
 import { type Address, text } from "./Network.ts"
 import type * as Target from "./Target.ts"
 
-/** The current list first, then the whole list after every change. */
-export type Nodes = Stream.Stream<ReadonlyArray<Address>, KratosError.KratosError>
+/** Where a node is, and what is known of it. */
+export interface Listed {
+  readonly address: Address
+  readonly node: Node.Node
+}
+
+/** The current list first, then the whole list after every change; the empty list is one like any other. */
+export type Nodes = Stream.Stream<ReadonlyArray<Listed>, KratosError.KratosError>
 
 /** Nodes that never change. */
-export const fixed = (addresses: ReadonlyArray<Address>): Nodes => Stream.succeed(addresses)
+export const fixed = (addresses: ReadonlyArray<Address>): Nodes =>
+  Stream.succeed(addresses.map((address) => ({ address, node: Node.make(text(address)) })))
+
+/** At most so many nodes, chosen by a key of the client's own. */
+export const subset = (nodes: Nodes, key: string, size: number): Nodes => Stream.map(nodes, (list) => Subset.select(key, list, size))
 
 /** The nodes of a target; those of a service are its endpoints with the scheme. */
 export const resolve = (target: Target.Target, scheme: Endpoint.Scheme, discovery: Discovery["Service"] | undefined): Nodes => {
@@ -46,9 +59,10 @@ const watch = (name: string, scheme: Endpoint.Scheme, discovery: Discovery["Serv
     Stream.retry(Schedule.spaced("1 second")),
     Stream.mapError((cause) => KratosError.serviceUnavailable("NODE_NOT_FOUND", `discovery of ${name} failed`, { cause })), // the schedule does not end
     Stream.map((instances) =>
-      instances.flatMap(({ endpoints }) => {
-        const endpoint = endpoints.map(Endpoint.parse).find((parsed) => Option.isSome(parsed) && parsed.value.scheme === scheme)
-        return endpoint === undefined || Option.isNone(endpoint) ? [] : [endpoint.value]
+      instances.flatMap((instance) => {
+        const endpoint = instance.endpoints.map(Endpoint.parse).find((parsed) => Option.isSome(parsed) && parsed.value.scheme === scheme)
+        if (endpoint === undefined || Option.isNone(endpoint)) return []
+        return [{ address: endpoint.value, node: Node.ofInstance(text(endpoint.value), instance) }]
       })
     )
   )
@@ -66,19 +80,19 @@ export interface Followed<out A> {
 }
 
 /** 503: the target has no node at present. */
-export const noNode = (target: string): KratosError.KratosError =>
-  KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${target} is available`)
+export const noNode = Selector.noNode
 
 /**
  * Follows the nodes of `target` until the scope closes: `open` makes something of each that appears, `close` ends it when it is listed no more, `onChange`
- * hears of every list and of a failure.
+ * hears of every list and of a failure, `relist` of what a list says of a node that was there.
  */
 export const follow = Effect.fnUntraced(function* <A>(
   target: string,
   nodes: Nodes,
-  open: (address: Address) => A,
+  open: (listed: Listed) => A,
   close: (node: A) => void,
-  onChange: () => void = () => {}
+  onChange: () => void = () => {},
+  relist: (node: A, listed: Listed) => void = () => {}
 ): Effect.fn.Return<Followed<A>, never, Scope.Scope> {
   const resolved = yield* Deferred.make<void>()
   let isResolved = false
@@ -87,11 +101,14 @@ export const follow = Effect.fnUntraced(function* <A>(
   let failure: KratosError.KratosError | undefined
   let turn = 0
 
-  const update = (addresses: ReadonlyArray<Address>): void => {
+  const update = (listed: ReadonlyArray<Listed>): void => {
     const fresh = new Map<string, A>()
-    for (const address of addresses) {
-      const key = text(address)
-      if (!fresh.has(key)) fresh.set(key, known.get(key) ?? open(address))
+    for (const one of listed) {
+      const key = one.node.address
+      if (fresh.has(key)) continue
+      const there = known.get(key)
+      if (there !== undefined) relist(there, one)
+      fresh.set(key, there ?? open(one))
     }
     for (const [key, node] of known) if (!fresh.has(key)) close(node)
     known = fresh
@@ -103,9 +120,9 @@ export const follow = Effect.fnUntraced(function* <A>(
     return Deferred.succeed(resolved, undefined)
   })
   yield* nodes.pipe(
-    Stream.runForEach((addresses) =>
+    Stream.runForEach((listed) =>
       Effect.andThen(
-        Effect.sync(() => update(addresses)),
+        Effect.sync(() => update(listed)),
         told
       )
     ),

@@ -36,6 +36,8 @@ export class Ewma {
   started(attempt: Attempt<unknown>, now: number): void {
     this.lastPick = now
     this.inFlight++
+    // how long a stream lasts is not its node's doing
+    if (attempt.call.kind !== "unary") return
     const slot = this.requests++ % SLOTS
     attempt.mark = now
     if (this.starts[slot] !== 0) return
@@ -53,8 +55,10 @@ export class Ewma {
     const since = Math.max(0, now - this.stamp)
     this.stamp = now
     const keep = this.sampled ? Math.exp(-since / TAU) : 0
-    this.lag = Math.floor(this.lag * keep + Math.max(0, now - attempt.mark) * (1 - keep))
-    this.sampled = true
+    if (attempt.call.kind === "unary") {
+      this.lag = Math.floor(this.lag * keep + Math.max(0, now - attempt.mark) * (1 - keep))
+      this.sampled = true
+    }
     this.success = Math.floor(this.success * keep + (outcome === "failure" ? 0 : SUCCESS) * (1 - keep))
   }
 

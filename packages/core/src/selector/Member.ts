@@ -14,6 +14,8 @@ export class Member<out T> implements Candidate {
   share = 1
   inFlight = 0
   health: Health = "pending"
+  /** Calls go to it. */
+  isOpen = false
   /** It has not been up yet. */
   isNew = true
   /** Since when it warms up, in milliseconds since the epoch; infinite once it is warm. */

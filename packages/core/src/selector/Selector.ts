@@ -90,6 +90,7 @@ export class Selector<T> {
   private open: ReadonlyArray<Member<T>> = []
   /** The same and those that may soon be: the same array when there are none. */
   private possible: ReadonlyArray<Member<T>> = []
+  private openOf = new WeakMap<ReadonlyArray<Member<T>>, ReadonlyArray<Member<T>>>()
   private stale = false
   private warming = 0
   private warmedAt = 0
@@ -191,8 +192,11 @@ export class Selector<T> {
     const open = up.filter(({ record }) => !record.isEjected)
     // those that are out are better than none
     this.open = open.length > 0 ? open : up
+    for (const member of listed) member.isOpen = false
+    for (const member of this.open) member.isOpen = true
     const isPending = ({ health, record }: Member<T>): boolean => health === "pending" && !record.isEjected
-    this.possible = listed.some(isPending) ? listed.filter((member) => isPending(member) || this.open.includes(member)) : this.open
+    this.possible = listed.some(isPending) ? listed.filter((member) => member.isOpen || isPending(member)) : this.open
+    this.openOf = new WeakMap()
   }
 
   // ---- the calls
@@ -213,7 +217,7 @@ export class Selector<T> {
         if (this.listed.length > 0 && this.narrow(this.listed, call, 0) === undefined) this.refusal = noNode(this.owner.target)
         return undefined
       }
-      list = this.possible === this.open ? narrowed : narrowed.filter((member) => this.open.includes(member))
+      list = this.possible === this.open ? narrowed : this.onlyOpen(narrowed)
     }
     if (list.length === 0) return undefined
     if (this.warming > 0) this.warm()
@@ -233,6 +237,19 @@ export class Selector<T> {
     if (this.filters.length === 0) return this.listed
     if (this.stale) this.refresh()
     return this.narrow(this.possible, call, 0) ?? this.narrow(this.listed, call, 0) ?? []
+  }
+
+  /** Nodes that may be tried in turn when `chosen` cannot be reached. */
+  others(chosen: Member<T> | undefined, call: CallShape): ReadonlyArray<Member<T>> {
+    const rest = this.eligible(call).filter((member) => member !== chosen && this.refusing(member, call) === undefined)
+    return [...rest.filter(({ isOpen }) => isOpen), ...rest.filter(({ isOpen }) => !isOpen)]
+  }
+
+  /** Those of a tier that are open: the same array for the same tier. */
+  private onlyOpen(tier: ReadonlyArray<Member<T>>): ReadonlyArray<Member<T>> {
+    let open = this.openOf.get(tier)
+    if (open === undefined) this.openOf.set(tier, (open = tier.every(({ isOpen }) => isOpen) ? tier : tier.filter(({ isOpen }) => isOpen)))
+    return open
   }
 
   private choose(list: ReadonlyArray<Member<T>>, call: CallShape): Member<T> {

@@ -1,9 +1,11 @@
 /** Calls that wait for a connection: first come, first served; one that gives up leaves from the middle. */
 import type { Connection } from "./PooledConnection.ts"
+import type { CallShape } from "@effect-kratos/core/Call"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
 
 /** A call in the queue. It is told once, and is not in the queue any more when it is. */
 export class Waiter {
+  readonly call: CallShape
   readonly waitForReady: boolean
   readonly onConnection: (connection: Connection) => void
   readonly onFailure: (error: KratosError) => void
@@ -11,7 +13,13 @@ export class Waiter {
   next: Waiter | undefined = undefined
   queued = false
 
-  constructor(waitForReady: boolean, onConnection: (connection: Connection) => void, onFailure: (error: KratosError) => void) {
+  constructor(
+    call: CallShape,
+    waitForReady: boolean,
+    onConnection: (connection: Connection) => void,
+    onFailure: (error: KratosError) => void
+  ) {
+    this.call = call
     this.waitForReady = waitForReady
     this.onConnection = onConnection
     this.onFailure = onFailure
@@ -42,10 +50,11 @@ export class CallQueue {
     this.size++
   }
 
-  shift(): Waiter | undefined {
-    const { first } = this
-    if (first !== undefined) this.remove(first)
-    return first
+  /** One of them, unless it is content to wait. */
+  take(waiter: Waiter): ReadonlyArray<Waiter> {
+    if (waiter.waitForReady) return []
+    this.remove(waiter)
+    return [waiter]
   }
 
   remove(waiter: Waiter): void {
@@ -58,6 +67,18 @@ export class CallQueue {
     waiter.previous = waiter.next = undefined
     waiter.queued = false
     this.size--
+  }
+
+  /** The call whose turn it is. */
+  get head(): Waiter | undefined {
+    return this.first
+  }
+
+  /** The first ones, at most so many. */
+  peek(most: number): ReadonlyArray<Waiter> {
+    const waiters: Array<Waiter> = []
+    for (let waiter = this.first; waiter !== undefined && waiters.length < most; waiter = waiter.next) waiters.push(waiter)
+    return waiters
   }
 
   /** All of them, or those that are not content to wait, taken out in order. */

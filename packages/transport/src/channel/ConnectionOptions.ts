@@ -1,7 +1,9 @@
 /**
- * How a client makes and keeps its connections. The defaults follow gRPC's: its connection back-off, its idle time, and pings rarer than the five
+ * How a client makes and keeps its connections, and chooses between its nodes. The defaults follow gRPC's: its connection back-off, its idle time, and pings rarer than the five
  * minutes that servers tolerate.
  */
+import type * as Selector from "@effect-kratos/core/selector/Selector"
+import * as Subset from "@effect-kratos/core/selector/Subset"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import type { LookupFunction } from "node:net"
@@ -16,7 +18,14 @@ export interface KeepAlive {
   readonly permitWithoutStream?: boolean | undefined
 }
 
+export interface SelectorOptions extends Selector.Options {
+  /** Nodes of a service from a registry that a client uses of more; false for all of them. Default 25. */
+  readonly subset?: number | false | undefined
+}
+
 export interface Options {
+  /** How calls choose their nodes; a function for targets that differ. Default: weighted round robin, by the weights in the instances' metadata. */
+  readonly selector?: SelectorOptions | ((target: string) => SelectorOptions) | undefined
   /** Connections to one node, opened while calls wait for a free stream. Those that are not needed any more close after a minute. Default 4. */
   readonly maxConnections?: number | undefined
   /** Calls of one target that may wait for a connection or a free stream; more fail with 503, `RESOURCE_EXHAUSTED` on gRPC. Default 10 000. */
@@ -55,6 +64,16 @@ export interface Resolved {
   readonly maxAge: number
   readonly drainTimeout: number
   readonly lookup: LookupFunction | undefined
+}
+
+/** How calls of a target choose their nodes. */
+export const selectorOf = ({ selector = {} }: Options, target: string): SelectorOptions =>
+  typeof selector === "function" ? selector(target) : selector
+
+/** Nodes that a client uses of a service. */
+export const subsetOf = (options: Options, target: string): number => {
+  const { subset = Subset.defaultSize } = selectorOf(options, target)
+  return subset === false ? Number.POSITIVE_INFINITY : Math.max(1, subset)
 }
 
 /** gRPC's least interval: a mistake of configuration shall not become a flood. */

@@ -2,12 +2,16 @@
  * A node: its connections, when to make another, and when to leave it alone. Connections are made when calls need them; the first one with room takes
  * a call, so that those which a peak needed fall idle after it.
  */
+import type { CallShape } from "@effect-kratos/core/Call"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
+import type { Member } from "@effect-kratos/core/selector/Member"
+import type { Selector, Try } from "@effect-kratos/core/selector/Selector"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { DeadlineTimers } from "../DeadlineTimers.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
-import { type Address, type ConnectOptions, type NetworkShape, text } from "../Network.ts"
+import type { ConnectOptions, NetworkShape } from "../Network.ts"
+import type { Listed } from "../Resolver.ts"
 import * as Tls from "../Tls.ts"
 import * as Backoff from "./Backoff.ts"
 import type { Resolved } from "./ConnectionOptions.ts"
@@ -21,6 +25,7 @@ export interface Owner {
   readonly timers: DeadlineTimers
   readonly options: Resolved
   readonly tls: ConnectOptions["tls"]
+  readonly selector: Selector<Node>
   /** In [0, 1). */
   readonly random: () => number
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -46,6 +51,7 @@ export class Node {
   readonly authority: string
   readonly scheme: "http" | "https"
   readonly timers: DeadlineTimers
+  readonly member: Member<Node>
   /** No attempt before, in milliseconds since the epoch. */
   retryAt = 0
   error: KratosError.KratosError | undefined = undefined
@@ -60,11 +66,12 @@ export class Node {
   /** Doubled whenever the server finds that we ping too often. */
   private pingInterval: number
 
-  constructor(address: Address, owner: Owner) {
+  constructor({ address, node }: Listed, owner: Owner) {
     const { options, tls } = owner
     this.owner = owner
     this.timers = owner.timers
-    this.address = text(address)
+    this.address = node.address
+    this.member = owner.selector.join(node, this)
     // a path is no authority
     this.authority = address.path === undefined ? this.address : "localhost"
     this.scheme = tls === undefined ? "http" : "https"
@@ -76,6 +83,11 @@ export class Node {
   ready(): PooledConnection | undefined {
     const first = this.connections[0]
     return first !== undefined && first.hasRoom ? first : this.search()
+  }
+
+  /** A call is sent to it. */
+  begin(call: CallShape): Try<unknown> {
+    return this.owner.selector.begin(this.member, call)
   }
 
   /** It has connections, which may all be full. */
@@ -101,7 +113,8 @@ export class Node {
     const { connections } = this
     // one that is going away leaves the list in a moment; a server that allows no stream at all allows none on another connection either
     const full = connections.length > 0 && connections.every(({ engine }) => !engine.closing && engine.maxConcurrentStreams > 0)
-    if (!full || connections.length >= this.owner.options.maxConnections || !this.mayDial()) return false
+    // with room, it is something else that calls wait for
+    if (!full || this.ready() !== undefined || connections.length >= this.owner.options.maxConnections || !this.mayDial()) return false
     this.dial()
     return true
   }
@@ -114,6 +127,7 @@ export class Node {
   /** It is listed no more: ends when its calls have ended. */
   retire(): void {
     this.retired = true
+    this.owner.selector.leave(this.member)
     this.dialling?.interruptUnsafe()
     while (this.connections.length > 0) this.connections[0]!.leave()
   }
@@ -210,6 +224,10 @@ export class Node {
     if (state === this.state) return
     const previous = this.state
     this.state = state
+    // one that could not be reached is down until it can: calls do not wait for it
+    if (state === "ready") this.owner.selector.setHealth(this.member, "up")
+    else if (state === "transientFailure") this.owner.selector.setHealth(this.member, "down")
+    else if (this.member.health === "up") this.owner.selector.setHealth(this.member, "pending")
     this.owner.onState(this, previous)
   }
 }

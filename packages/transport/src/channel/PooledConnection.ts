@@ -1,4 +1,6 @@
 /** One connection of a node, as calls and as its node see it. */
+import type { CallShape } from "@effect-kratos/core/Call"
+import type { Try } from "@effect-kratos/core/selector/Selector"
 import { type ClientConnection, TOO_MANY_PINGS } from "@effect-kratos/http2/ClientConnection"
 import type { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
@@ -12,6 +14,8 @@ export interface Connection {
   readonly scheme: "http" | "https"
   /** It takes calls, now or when a stream is free. */
   readonly usable: () => boolean
+  /** A call is sent to the node: the attempt must be ended. */
+  readonly begin: (call: CallShape) => Try<unknown>
   /** Opens a stream; undefined when the connection takes no more at present. */
   readonly request: (block: HeaderBlock, listener: StreamListener, body: Uint8Array | undefined, endStream: boolean) => H2Stream | undefined
 }
@@ -22,6 +26,7 @@ export interface Owner {
   readonly authority: string
   readonly scheme: "http" | "https"
   readonly timers: DeadlineTimers
+  readonly begin: (call: CallShape) => Try<unknown>
   /** There may be room for a stream again. */
   readonly onRoom: () => void
   /** It takes no more calls. `calm`: the server finds that we ping too often. */
@@ -61,6 +66,10 @@ export class PooledConnection implements Connection {
 
   usable(): boolean {
     return !this.engine.closing
+  }
+
+  begin(call: CallShape): Try<unknown> {
+    return this.owner.begin(call)
   }
 
   request(block: HeaderBlock, listener: StreamListener, body: Uint8Array | undefined, endStream: boolean): H2Stream | undefined {

@@ -10,11 +10,12 @@ import type { ReasonClass } from "@effect-kratos/core/error/Reason"
 import * as RetryAdvice from "@effect-kratos/core/error/RetryAdvice"
 import { Grpc } from "@effect-kratos/core/error/Status"
 import type { MutableMetadata } from "@effect-kratos/core/Metadata"
+import type { Try } from "@effect-kratos/core/selector/Selector"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import type { ClientExchange, ClientProtocol, Receiver } from "../ClientProtocol.ts"
+import type { ClientExchange, ClientProtocol, Peer, Receiver } from "../ClientProtocol.ts"
 import type { Carrier, ClientRoute, HeadForm } from "../ClientRoute.ts"
 import type { Timer } from "../DeadlineTimers.ts"
 import type { MessageCodec } from "../MessageCodec.ts"
@@ -63,7 +64,7 @@ export const make = <Head>(options: Options<Head>): Effect.Effect<Message | void
     context: Context.Context<never>,
     requests: Requests | undefined
   ): Effect.Effect<Message | void, unknown> => {
-    const ready = channel.ready()
+    const ready = channel.ready(call)
     if (ready !== undefined) return exchange(ready, call, deadline, budget, context, requests)
     return wait(call, deadline, budget, context, requests, false)
   }
@@ -75,7 +76,7 @@ export const make = <Head>(options: Options<Head>): Effect.Effect<Message | void
     requests: Requests | undefined,
     again: boolean
   ): Effect.Effect<Message | void, unknown> =>
-    Effect.flatMap(channel.connection({ deadline, expired: () => exceeded(call), waitForReady, again }), (connection) =>
+    Effect.flatMap(channel.connection({ call, deadline, expired: () => exceeded(call), waitForReady, again }), (connection) =>
       exchange(connection, call, deadline, budget, context, requests)
     )
 
@@ -104,9 +105,13 @@ export const make = <Head>(options: Options<Head>): Effect.Effect<Message | void
         const again = attempt(call, deadline, left, context, requests)
         return requests === undefined ? again : Effect.onExit(again, () => Effect.sync(() => requests.stop()))
       })
+      running.attempt = connection.begin(call)
       const stream = connection.request(head, running.exchange, body, call.requests === undefined)
       // it has become full since it was picked, or is ending
-      if (stream === undefined) return resume(wait(call, deadline, budget, context, requests, true))
+      if (stream === undefined) {
+        running.attempt.end("unprocessed")
+        return resume(wait(call, deadline, budget, context, requests, true))
+      }
       running.exchange.stream = stream
       call.processed = true
       call.peer = connection.address
@@ -144,6 +149,8 @@ class Running implements Receiver {
   readonly maxMessageBytes: number
   readonly exchange: ClientExchange
   timer: Timer | undefined = undefined
+  /** What its node hears of how it ended. */
+  attempt: Try<unknown> | undefined = undefined
   private readonly options: MethodOptions
   private readonly call: Outgoing
   private readonly deadline: number | undefined
@@ -175,8 +182,10 @@ class Running implements Receiver {
     this.exchange = options.protocol.exchange(this)
   }
 
-  onPeer(address: string): void {
-    this.call.peer = address
+  onPeer(node: Peer): void {
+    this.attempt?.end("unprocessed")
+    this.attempt = node.begin(this.call)
+    this.call.peer = node.address
   }
 
   onUnsent(): void {
@@ -212,7 +221,8 @@ class Running implements Receiver {
   onEnd(error: KratosError.KratosError | undefined, trailers: MutableMetadata | undefined): void {
     if (trailers !== undefined) this.call.trailers = trailers
     // A server's own timer may fire before ours, and some servers then only reset the stream.
-    if (error?.grpc === Grpc.CANCELLED && this.isLate()) return this.finish(Effect.fail(exceeded(this.call)))
+    if (error?.grpc === Grpc.CANCELLED && this.isLate()) return this.failLate()
+    this.attempt?.reply(error)
     if (error !== undefined) {
       const { reply, trailers } = this.call
       this.finish(Effect.fail(RetryAdvice.received(GrpcStatus.typed(error, this.options.classes), reply, trailers)))
@@ -226,6 +236,7 @@ class Running implements Receiver {
 
   onUnprocessed(): void {
     const { requests } = this
+    this.attempt?.end("unprocessed")
     const again = this.committed || requests?.suspend() === false ? undefined : this.again(requests)
     this.call.processed = this.committed
     if (again === undefined) return this.finish(Effect.fail(GrpcError.unavailable("the server did not take the call")))
@@ -244,11 +255,18 @@ class Running implements Receiver {
 
   expire(): void {
     this.exchange.cancel()
-    this.finish(Effect.fail(exceeded(this.call)))
+    this.failLate()
+  }
+
+  private failLate(): void {
+    const error = exceeded(this.call)
+    this.attempt?.reply(error)
+    this.finish(Effect.fail(error))
   }
 
   /** The call's fiber was interrupted. */
   cancel(): void {
+    this.attempt?.end("cancelled")
     this.exchange.cancel()
     this.release()
   }
@@ -258,6 +276,7 @@ class Running implements Receiver {
     const stream = this.exchange.stream!
     const onFailure = (cause: Cause.Cause<unknown>): void => {
       // the caller's own stream failed: the call fails with it, and the server hears of a cancellation
+      this.attempt?.end("cancelled")
       this.exchange.cancel()
       this.finish(Effect.failCause(cause))
     }

@@ -52,7 +52,7 @@ export class Http1Call implements ClientStream {
 
   private start(index: number, retries: number): http.ClientRequest {
     const node = this.nodes[index]!
-    if (index > 0) this.exchange.receiver.onPeer(node.address)
+    if (index > 0) this.exchange.receiver.onPeer(node)
     const headers = ["host", node.authority]
     let method = "POST"
     let path = "/"

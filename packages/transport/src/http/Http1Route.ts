@@ -22,15 +22,16 @@ export const make = (nodes: Nodes): ClientRoute<Head> => {
     return found
   }
   const { target, timers } = nodes
-  const picked = Effect.map(nodes.pick, carrier)
   return {
     target,
     timers,
     ready: () => undefined,
-    connection: ({ deadline, expired }) =>
-      deadline === undefined
+    connection: ({ call, deadline, expired }) => {
+      const picked = Effect.map(nodes.pick(call), carrier)
+      return deadline === undefined
         ? picked
         : Effect.timeoutOrElse(picked, { duration: Math.max(0, deadline - timers.now()), orElse: () => Effect.fail(expired()) })
+    }
   }
 }
 
@@ -38,12 +39,14 @@ class NodeCarrier implements Carrier<Head> {
   readonly address: string
   readonly authority: string
   readonly scheme = "http"
+  readonly begin: Node["begin"]
   /** This node, and those that take its place when it cannot be reached. */
   order: ReadonlyArray<Node>
 
   constructor(node: Node) {
     this.address = node.address
     this.authority = node.authority
+    this.begin = node.begin
     this.order = [node]
   }
 

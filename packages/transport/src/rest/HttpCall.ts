@@ -11,6 +11,7 @@ import * as GrpcError from "../grpc/GrpcError.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import { ByteBuffer } from "../ByteBuffer.ts"
 import type { Outgoing } from "../Outgoing.ts"
+import { Attempts } from "./Attempts.ts"
 import * as Timeout from "./Timeout.ts"
 import { type Node, type Nodes, NotConnected } from "./Nodes.ts"
 
@@ -36,17 +37,21 @@ export const send = <A, E>(
   request: Request,
   use: (reply: Reply) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | KratosError.KratosError> =>
-  Effect.uninterruptibleMask((restore) =>
-    restore(Effect.flatMap(nodes.pick, (order) => attempt(order, call, request, 0))).pipe(
-      Effect.flatMap((reply) =>
-        // what was read to its end leaves its connection to the next
-        Effect.ensuring(
-          restore(use(reply)),
-          Effect.sync(() => reply.body.destroy())
-        )
+  Effect.suspend(() => {
+    const attempts = new Attempts(call)
+    return Effect.uninterruptibleMask((restore) =>
+      restore(Effect.flatMap(nodes.pick(call), (order) => attempt(order, call, attempts, request, 0))).pipe(
+        Effect.flatMap((reply) =>
+          // what was read to its end leaves its connection to the next
+          Effect.ensuring(
+            restore(use(reply)),
+            Effect.sync(() => reply.body.destroy())
+          )
+        ),
+        attempts.ensure(nodes.timers)
       )
     )
-  )
+  })
 
 /** The fields of a request that its call brings: metadata, and the time that is left. */
 export const fieldsOf = (
@@ -77,6 +82,7 @@ const RETRIES = 3
 const attempt = (
   [node, ...others]: ReadonlyArray<Node>,
   call: Outgoing,
+  attempts: Attempts,
   request: Request,
   retries: number
 ): Effect.Effect<Reply, KratosError.KratosError> =>
@@ -85,16 +91,17 @@ const attempt = (
     const headers = ["host", node!.authority] // `pick` gives at least one, and so do the calls below
     for (const [name, value] of fields) headers.push(name, value)
     if (body !== undefined) headers.push("content-length", String(body.length))
-    call.peer = node!.address
+    attempts.begin(node!)
     call.processed = true
     const sent = http.request({ agent: node!.agent, method, path: target, headers })
     const onError = (error: Error): void => {
       if (error instanceof NotConnected) {
+        attempts.unprocessed()
         call.processed = false
-        return resume(others.length > 0 ? attempt(others, call, request, retries) : Effect.fail(error.failure))
+        return resume(others.length > 0 ? attempt(others, call, attempts, request, retries) : Effect.fail(error.failure))
       }
       if (sent.reusedSocket && idempotent.has(method) && retries < RETRIES)
-        return resume(attempt([node!, ...others], call, request, retries + 1))
+        return resume(attempt([node!, ...others], call, attempts, request, retries + 1))
       resume(Effect.fail(GrpcError.unavailable("the connection was lost before the reply came", error)))
     }
     sent.on("error", onError)

@@ -19,6 +19,7 @@ import * as GrpcError from "../grpc/GrpcError.ts"
 import * as HeaderFields from "../HeaderFields.ts"
 import { complete } from "../Implementation.ts"
 import type { Outgoing } from "../Outgoing.ts"
+import { Attempts } from "./Attempts.ts"
 import * as ErrorBody from "./ErrorBody.ts"
 import * as HttpBodies from "./HttpBodies.ts"
 import { lost, readBody } from "./HttpCall.ts"
@@ -63,9 +64,8 @@ export const make = (options: Options): ((call: Outgoing, fields: Fields) => Eff
       const requests = Stream.runForEachArray(call.requests!, (batch) => conversation.send(batch))
       const sending = Effect.andThen(atOnce ? Effect.andThen(conversation.open(undefined), requests) : requests, conversation.halfClose)
       // the caller's own failure is the call's, and the server hears of it as a close
-      return Effect.raceFirst(Deferred.await(conversation.ended), Effect.andThen(sending, Effect.never)).pipe(
-        Effect.ensuring(Effect.sync(() => conversation.destroy()))
-      )
+      const ended = conversation.attempts.ensure(options.nodes.timers)(Deferred.await(conversation.ended))
+      return Effect.raceFirst(ended, Effect.andThen(sending, Effect.never)).pipe(Effect.ensuring(Effect.sync(() => conversation.destroy())))
     })
 }
 
@@ -79,6 +79,7 @@ interface Shared extends Options {
 }
 
 class Conversation {
+  readonly attempts: Attempts
   readonly ended = Deferred.makeUnsafe<Message | void, unknown>()
   private readonly shared: Shared
   private readonly call: Outgoing
@@ -96,6 +97,7 @@ class Conversation {
   constructor(shared: Shared, call: Outgoing, fields: Fields) {
     this.shared = shared
     this.call = call
+    this.attempts = new Attempts(call)
     this.fields = fields
     this.single = call.kind === "client_streaming"
   }
@@ -110,16 +112,19 @@ class Conversation {
       const target = yield* Effect.fromResult(plan.target(message, withQuery))
       if (first !== undefined) this.bound = plan.variables(first)
       let failure: KratosError.KratosError | undefined
-      for (const node of yield* nodes.pick) {
+      for (const node of yield* nodes.pick(this.call)) {
+        this.attempts.begin(node)
         const connected = yield* Effect.exit(node.connect)
         if (Exit.isFailure(connected)) {
+          this.attempts.unprocessed()
           failure = KratosError.fromCause(connected.cause)
           continue
         }
         this.duplex = connected.value
-        this.call.peer = node.address
         this.call.processed = true
-        return yield* this.handshake(connected.value, node.authority, target)
+        return yield* Effect.tapError(this.handshake(connected.value, node.authority, target), (error) =>
+          Effect.sync(() => this.attempts.reply(error))
+        )
       }
       return yield* Effect.fail(failure ?? KratosError.serviceUnavailable("NODE_NOT_FOUND", `no node of ${nodes.target} is available`))
     })

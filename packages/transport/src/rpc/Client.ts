@@ -31,7 +31,7 @@ const make = Effect.fnUntraced(function* (target: string, { path = "/rpc" }: Opt
   const nodes = yield* Resolver.follow(
     target,
     channels.nodes(target),
-    (address) => address,
+    ({ address }) => address,
     () => {}
   )
 
