@@ -59,12 +59,13 @@ export class Ewma {
       this.lag = Math.floor(this.lag * keep + Math.max(0, now - attempt.mark) * (1 - keep))
       this.sampled = true
     }
-    this.success = Math.floor(this.success * keep + (outcome === "failure" ? 0 : SUCCESS) * (1 - keep))
+    this.success = this.success * keep + (outcome === "failure" ? 0 : SUCCESS) * (1 - keep)
   }
 
   /** The higher, the sooner it should be picked. */
   weight(now: number): number {
-    return (this.success * SUCCESS * 10) / this.load(now)
+    // rounded, where Kratos rounds down at every call: from 999 a node that has failed once would never come back
+    return (Math.round(this.success) * SUCCESS * 10) / this.load(now)
   }
 
   private load(now: number): number {
