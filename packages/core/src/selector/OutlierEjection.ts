@@ -3,29 +3,20 @@
  * that answers quickly that it cannot would otherwise draw traffic. Never more than `maxEjectionPercent` of the nodes are out, at least one may be, and
  * never all; a client whose other nodes are all down uses those that are out as well.
  */
+import * as OutlierStatistics from "@effect-kratos/aegis/OutlierStatistics"
 import * as Duration from "effect/Duration"
 import type { Record } from "./Member.ts"
 
-export interface SuccessRate {
-  /** How many standard deviations below the mean of the fleet's success rates a node is out. Default 1.9. */
-  readonly stdevFactor?: number | undefined
-  /** Chance in percent that a node which should be out is taken out. Default 100. */
+/** How nodes are compared, and the chance that a node which should be out is taken out. */
+export interface SuccessRate extends OutlierStatistics.SuccessRateOptions {
+  /** In percent. Default 100. */
   readonly enforcementPercentage?: number | undefined
-  /** Nodes with enough calls without which nothing is judged. Default 5. */
-  readonly minimumHosts?: number | undefined
-  /** Calls of a node in an interval without which it is not judged. Default 100. */
-  readonly requestVolume?: number | undefined
 }
 
-export interface FailurePercentage {
-  /** Share of failed calls, in percent, beyond which a node is out. Default 85. */
-  readonly threshold?: number | undefined
-  /** Chance in percent that a node which should be out is taken out. Default 100. */
+/** How a node is judged by itself, and the chance that a node which should be out is taken out. */
+export interface FailurePercentage extends OutlierStatistics.FailurePercentageOptions {
+  /** In percent. Default 100. */
   readonly enforcementPercentage?: number | undefined
-  /** Nodes without which nothing is judged. Default 5. */
-  readonly minimumHosts?: number | undefined
-  /** Calls of a node in an interval without which it is not judged. Default 50. */
-  readonly requestVolume?: number | undefined
 }
 
 export interface Options {
@@ -82,9 +73,10 @@ export const make = (options: Options = {}): OutlierEjection => {
           changed = true
         }
       }
-      if (successRate !== undefined) enforce(bySuccessRate(records, successRate), successRate.enforcementPercentage ?? 100)
+      if (successRate !== undefined)
+        enforce(OutlierStatistics.bySuccessRate(records, successRate), successRate.enforcementPercentage ?? 100)
       if (failurePercentage !== false)
-        enforce(byFailurePercentage(records, failurePercentage), failurePercentage.enforcementPercentage ?? 100)
+        enforce(OutlierStatistics.byFailurePercentage(records, failurePercentage), failurePercentage.enforcementPercentage ?? 100)
       for (const record of records) {
         record.successes = record.failures = 0
         if (record.ejectedAt === undefined) {
@@ -98,26 +90,3 @@ export const make = (options: Options = {}): OutlierEjection => {
     }
   }
 }
-
-const volume = ({ failures, successes }: Record): number => failures + successes
-const rate = (record: Record): number => record.successes / volume(record)
-
-const bySuccessRate = (
-  records: ReadonlyArray<Record>,
-  { minimumHosts = 5, requestVolume = 100, stdevFactor = 1.9 }: SuccessRate
-): ReadonlyArray<Record> => {
-  const judged = records.filter((record) => volume(record) >= Math.max(1, requestVolume))
-  if (judged.length < minimumHosts) return []
-  const mean = judged.reduce((sum, record) => sum + rate(record), 0) / judged.length
-  const variance = judged.reduce((sum, record) => sum + (rate(record) - mean) ** 2, 0) / judged.length
-  const least = mean - Math.sqrt(variance) * stdevFactor
-  return judged.filter((record) => rate(record) < least)
-}
-
-const byFailurePercentage = (
-  records: ReadonlyArray<Record>,
-  { minimumHosts = 5, requestVolume = 50, threshold = 85 }: FailurePercentage
-): ReadonlyArray<Record> =>
-  records.length < minimumHosts
-    ? []
-    : records.filter((record) => volume(record) >= Math.max(1, requestVolume) && (record.failures * 100) / volume(record) > threshold)

@@ -239,10 +239,18 @@ export class Selector<T> {
     return this.narrow(this.possible, call, 0) ?? this.narrow(this.listed, call, 0) ?? []
   }
 
-  /** Nodes that may be tried in turn when `chosen` cannot be reached. */
+  /** Nodes that may be tried in turn when `chosen` cannot be reached: tier by tier, and first those that are up. */
   others(chosen: Member<T> | undefined, call: CallShape): ReadonlyArray<Member<T>> {
-    const rest = this.eligible(call).filter((member) => member !== chosen && this.refusing(member, call) === undefined)
+    if (this.listed.length === 1 && chosen !== undefined) return []
+    const rest = this.tiers(this.listed, call, 0).filter((member) => member !== chosen && this.refusing(member, call) === undefined)
     return [...rest.filter(({ isOpen }) => isOpen), ...rest.filter(({ isOpen }) => !isOpen)]
+  }
+
+  /** All nodes that some tier has, the best first. */
+  private tiers(list: ReadonlyArray<Member<T>>, call: CallShape, index: number): ReadonlyArray<Member<T>> {
+    const filter = this.filters[index]
+    if (filter === undefined) return list
+    return filter.tiers(list, call).flatMap((tier) => this.tiers(tier, call, index + 1))
   }
 
   /** Those of a tier that are open: the same array for the same tier. */
