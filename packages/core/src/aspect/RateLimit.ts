@@ -120,12 +120,12 @@ const gatesOf = (given: Partial<Record<Priority.Priority, Threshold>>): Readonly
 const priorityOf = (call: CallShape, services: Context.Context<never>): Priority.Priority =>
   Context.get(services, Priority.Current) ?? Priority.claimed(call) ?? "CRITICAL"
 
-export interface TokensOptions extends TokenBucket.KeyedOptions {
+export interface TokensOptions<R = never> extends TokenBucket.KeyedOptions {
   /**
-   * Which calls share a bucket. Default: those of one operation. By caller: `RateLimit.byPeer`, or whatever names a caller that has proved who it is.
-   * How many keys are kept is bounded by `capacity`.
+   * Which calls share a bucket. Default: those of one operation. By caller: `RateLimit.byPeer`, or the claims that `Auth` has put among the services
+   * of the call. How many keys are kept is bounded by `capacity`.
    */
-  readonly key?: ((call: CallShape, services: Context.Context<never>) => string) | undefined
+  readonly key?: ((call: CallShape, services: Context.Context<R>) => string) | undefined
   /** What a call costs. Default 1. */
   readonly cost?: ((call: CallShape) => number) | undefined
   /** Called for every refused call. */
@@ -133,10 +133,10 @@ export interface TokensOptions extends TokenBucket.KeyedOptions {
 }
 
 /** A bucket of tokens for each key: on a server what it gives, on a client what it takes. */
-export const tokens = (options: TokensOptions): Aspect.Aspect<KratosError.KratosError> => {
+export const tokens = <R = never>(options: TokensOptions<R>): Aspect.Aspect<KratosError.KratosError, R> => {
   const { cost, key = byOperation, onRejected } = options
   const buckets = TokenBucket.makeKeyed(options)
-  return Aspect.observe<undefined, KratosError.KratosError>({
+  return Aspect.observe<undefined, KratosError.KratosError, R>({
     start: (call, services) => {
       const wait = buckets.tryTake(key(call, services), clockOf(services), cost?.(call))
       if (wait === 0) return undefined
