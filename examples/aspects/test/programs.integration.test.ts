@@ -52,7 +52,7 @@ it("prints lines that work as they are, and ends with 0 at SIGTERM", async () =>
     /^\{"code":500,"reason":"UNKNOWN","message":"unknown request error","metadata":\{\}\}$/,
     /^\{"code":401,"reason":"UNAUTHORIZED","message":"JWT token is missing","metadata":\{\}\}$/,
     /^event: message\ndata: \{"id":"1","customer":"ada","item":"tea","quantity":2\}$/,
-    /rpc_server_call_duration_seconds_count\{[^}]*PlaceOrder[^}]*\} [1-9]/,
+    /http_server_request_duration_seconds_count\{[^}]*http_route="\/v1\/orders"[^}]*\} [1-9]/,
     /ada: one that is wrong +400 VALIDATOR fields item, quantity\n[^]*429 RATELIMIT again in \d+ ms\neve: place an order +403 FORBIDDEN$/
   ]
   assert.strictEqual(lines.length, outputs.length, lines.join("\n"))

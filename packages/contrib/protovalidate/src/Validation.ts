@@ -23,10 +23,16 @@ export interface Options extends Validation.Options {
 export const make = (options: Options = {}): Aspect<KratosError> => {
   const { failFast = false, maxViolations, registry } = options
   const validator = createValidator({ failFast, ...(registry === undefined ? undefined : { registry }) })
+  const made = new WeakMap<DescMessage, { readonly check: Validation.Check | undefined }>()
+  const checkOf = (schema: DescMessage): Validation.Check | undefined => {
+    let found = made.get(schema)
+    if (found === undefined) made.set(schema, (found = { check: hasRules(schema, new Set()) ? check(validator, schema) : undefined }))
+    return found.check
+  }
   return Validation.make(
-    (_method, call) => {
+    (call) => {
       const desc = MethodDesc.of(call)
-      return desc === undefined || !hasRules(desc.input, new Set()) ? undefined : check(validator, desc.input)
+      return desc === undefined ? undefined : checkOf(desc.input)
     },
     { maxViolations }
   )

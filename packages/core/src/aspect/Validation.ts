@@ -2,11 +2,11 @@
  * Refuses messages that break their contract: 400 `VALIDATOR`, as in Kratos, with the fields at fault as `google.rpc.BadRequest`. The message
  * of a call is checked before the handler runs, those of a stream one by one as they are read.
  *
- * On a server it guards the handler; on a client it spares the way. What checks is a function made once for each method; rules of
- * `buf.validate` are checked by the package `contrib/protovalidate`.
+ * On a server it guards the handler; on a client it spares the way. What checks is a function; rules of `buf.validate`
+ * are checked by the package `contrib/protovalidate`.
  */
 import * as Aspect from "../Aspect.ts"
-import type { CallShape, Method } from "../Call.ts"
+import type { CallShape } from "../Call.ts"
 import * as KratosError from "../error/KratosError.ts"
 import * as StandardDetails from "../error/StandardDetails.ts"
 
@@ -23,29 +23,19 @@ export interface Options {
 /** The reason of the error, code 400. */
 export const reason = "VALIDATOR"
 
-/** `checkOf` is asked once for a method, when its first call comes; undefined for methods without rules, whose calls cost a look-up. */
-export const make = (
-  checkOf: (method: Method, call: CallShape) => Check | undefined,
-  options: Options = {}
-): Aspect.Aspect<KratosError.KratosError> => {
+/** `checkOf` is asked for every call and should keep what it makes; undefined for calls whose messages have no rules. */
+export const make = (checkOf: (call: CallShape) => Check | undefined, options: Options = {}): Aspect.Aspect<KratosError.KratosError> => {
   const { maxViolations = 32 } = options
-  const checks = new Map<string, Check | undefined>()
   return Aspect.observe<undefined, KratosError.KratosError>({
     start: (call) => {
-      let check = checks.get(call.operation)
-      if (check === undefined) {
-        if (checks.has(call.operation)) return undefined
-        check = checkOf(call, call)
-        checks.set(call.operation, check)
-        if (check === undefined) return undefined
-      }
-      const verify = check
+      const check = checkOf(call)
+      if (check === undefined) return undefined
       if (call.kind === "unary" || call.kind === "server_streaming") {
         // one that could not be decoded fails by itself
-        const error = call.message === undefined ? undefined : errorOf(verify(call.message, call), maxViolations)
+        const error = call.message === undefined ? undefined : errorOf(check(call.message, call), maxViolations)
         return error === undefined ? undefined : Aspect.reject(error)
       }
-      call.inspect?.((message) => errorOf(verify(message, call), maxViolations))
+      call.inspect?.((message) => errorOf(check(message, call), maxViolations))
       return undefined
     },
     end: () => undefined
