@@ -73,9 +73,9 @@ const secret = "hunter2"
 const observed = (env: Readonly<Record<string, string>>, lines: Array<string> = []) =>
   Effect.gen(function* () {
     yield* (yield* Lifecycle).identify({ id: "i-1", name: "echo", version: "1.2.3", metadata: {}, endpoints: [] })
-    const both = (side: "server" | "client") =>
-      Aspect.compose(Tracing[side], Metrics[side], Logging[side], side === "server" ? Recovery.server : Aspect.identity)
-    const { echo } = yield* join({ aspects: both("server"), client: { aspects: both("client") } })
+    const aspects = Aspect.compose(Tracing.server, Metrics.server, Logging.server, Recovery.server)
+    const client = { aspects: Aspect.compose(Tracing.client, Metrics.client, Logging.client) }
+    const { echo } = yield* join({ aspects, client })
     const request = { text: secret, echoMetadata: ["authorization"] }
     yield* echo.unary(request)
     yield* echo.clientStream(Stream.make(request))
