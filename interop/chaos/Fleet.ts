@@ -1,4 +1,6 @@
 /** Nodes of one service as processes, what registers them, and clients that find them. */
+import type * as Aspect from "@effect-kratos/core/Aspect"
+import type * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as JournalFile from "@effect-kratos/testing/JournalFile"
 import * as Program from "@effect-kratos/testing/Program"
 import * as Channels from "@effect-kratos/transport/Channels"
@@ -37,13 +39,26 @@ export const make = Effect.fnUntraced(function* (common: Partial<NodeConfig> = {
     start: (config) =>
       Effect.suspend(() => {
         const journal = path.join(directory, `${config.id}-${started++}.ndjson`)
-        const whole: NodeConfig = { name: "chaos", ttl: 3000, wait: 0, burn: 0, ...common, ...config, journal }
+        const whole: NodeConfig = {
+          name: "chaos",
+          ttl: 3000,
+          retries: false,
+          broken: false,
+          wait: 0,
+          burn: 0,
+          ...common,
+          ...config,
+          journal
+        }
         return Program.node(file, [JSON.stringify(whole)], { ready: port })
       }),
     journal: JournalFile.readAll(directory)
   }
   return fleet
 })
+
+/** What clients of the scenarios have around their calls. */
+export type Aspects = Aspect.Aspect<KratosError.KratosError>
 
 /** A client that lives as long as the scope, with connections of its own. */
 export const client = <R = never>(

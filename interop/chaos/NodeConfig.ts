@@ -14,6 +14,10 @@ export const NodeConfig = Schema.Struct({
   journal: Schema.String,
   /** The target that it passes calls on to. */
   upstream: Schema.optionalKey(Schema.String),
+  /** Tries calls to the next node again. */
+  retries: Schema.Boolean,
+  /** Answers every unary call with 503. */
+  broken: Schema.Boolean,
   /** Time that a unary call waits, in milliseconds. */
   wait: Schema.Finite,
   /** Processor time that a unary call takes, in milliseconds. */

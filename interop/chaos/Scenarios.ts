@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import type { Scenario } from "./Scenario.ts"
 
 const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: Scenario }>>> = {
+  kill: () => import("./scenarios/kill.ts"),
+  down: () => import("./scenarios/down.ts"),
   disconnects: () => import("./scenarios/disconnects.ts"),
   leak: () => import("./scenarios/leak.ts"),
   registry: () => import("./scenarios/registry.ts"),

@@ -1,5 +1,6 @@
 /** `chaos.v1.Work` as the harness's nodes have it. Where there is a next node, calls are passed on to it and are done there. */
 import { Call } from "@effect-kratos/core/Call"
+import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { FiberCensus } from "@effect-kratos/testing/FiberCensus"
 import * as Journal from "@effect-kratos/testing/Journal"
 import type * as Context from "effect/Context"
@@ -20,6 +21,8 @@ export interface Options {
   readonly wait: number
   /** Milliseconds of processor time of each unary call. */
   readonly burn: number
+  /** Fails every unary call with 503. */
+  readonly broken: boolean
   /** The next hop. */
   readonly next?: WorkClient | undefined
 }
@@ -35,7 +38,7 @@ const spend = (millis: number): void => {
 
 const count = (type: string): number => process.getActiveResourcesInfo().filter((resource) => resource === type).length
 
-export const layer = ({ burn, census, next, node, sink, wait }: Options): Layer.Layer<Work> => {
+export const layer = ({ broken, burn, census, next, node, sink, wait }: Options): Layer.Layer<Work> => {
   const finalized = Journal.finalized(node, sink)
   let handlers = 0
   /** Counts a handler as long as it has something to clean up. */
@@ -46,6 +49,7 @@ export const layer = ({ burn, census, next, node, sink, wait }: Options): Layer.
   const unary = (method: "do" | "once") => (request: WorkRequest) =>
     Effect.gen(function* () {
       yield* open
+      if (broken) return yield* KratosError.serviceUnavailable("BROKEN", `${node} is broken`)
       if (burn > 0) spend(burn)
       if (wait > 0) yield* Effect.sleep(wait)
       if (next !== undefined) return yield* Journal.relay(next[method]({ waitMs: request.waitMs }))

@@ -1,5 +1,7 @@
 /** A node of the fleet: `node.ts CONFIG`, see `NodeConfig`. Prints {"port":N} when it is ready and registered; SIGTERM lets it go in peace. */
 import * as App from "@effect-kratos/core/App"
+import * as Aspect from "@effect-kratos/core/Aspect"
+import * as Retry from "@effect-kratos/core/aspect/Retry"
 import * as FiberCensus from "@effect-kratos/testing/FiberCensus"
 import * as Journal from "@effect-kratos/testing/Journal"
 import * as JournalFile from "@effect-kratos/testing/JournalFile"
@@ -22,19 +24,23 @@ const census = FiberCensus.make()
 const Main = Layer.unwrap(
   Effect.gen(function* () {
     const config = yield* NodeConfig.decode(process.argv[2])
-    const { burn, id, name, registry, ttl, upstream, wait } = config
+    const { broken, burn, id, name, registry, retries, ttl, upstream, wait } = config
     const sink = yield* JournalFile.open(config.journal)
     const next =
       upstream === undefined
         ? undefined
         : Context.get(
-            yield* Layer.build(Work.client(upstream, { aspects: Journal.client }).pipe(Layer.provide(Channels.layerDirect))),
+            yield* Layer.build(
+              Work.client(upstream, { aspects: retries ? Aspect.compose(Retry.make(), Journal.client) : Journal.client }).pipe(
+                Layer.provide(Channels.layerDirect)
+              )
+            ),
             Work
           )
     const app = Announce.pipe(
       Layer.provide(App.layer({ id, name })),
       Layer.provide(Server.layer({ services: [Work], host: "127.0.0.1", port: 0, aspects: Journal.server(id, sink) })),
-      Layer.provide(WorkLive.layer({ node: id, sink, census, wait, burn, next }))
+      Layer.provide(WorkLive.layer({ node: id, sink, census, broken, wait, burn, next }))
     )
     return registry === undefined ? app : app.pipe(Layer.provide(RegistryClient.layer({ address: registry, ttl })))
   })

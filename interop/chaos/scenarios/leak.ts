@@ -58,7 +58,7 @@ const load = Effect.fnUntraced(function* (census: FiberCensus.FiberCensus, age: 
   const server = yield* Layer.build(
     Layer.fresh(
       Server.layer({ services: [Work], host: "127.0.0.1", port: 0, maxConnectionAge: age }).pipe(
-        Layer.provide(WorkLive.layer({ node: "leak", sink: () => undefined, census, wait: 0, burn: 0 }))
+        Layer.provide(WorkLive.layer({ node: "leak", sink: () => undefined, census, broken: false, wait: 0, burn: 0 }))
       )
     )
   )
