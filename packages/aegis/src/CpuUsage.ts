@@ -16,7 +16,7 @@ export interface Shape {
 export class CpuUsage extends Context.Service<CpuUsage, Shape>()("@effect-kratos/aegis/CpuUsage") {}
 
 export interface Options {
-  /** Weight of the past, 0–1. Lower notices overload sooner and twitches more. 0.95: nine tenths of a step are seen after 22 seconds. */
+  /** Weight of the past, 0–1. Lower notices overload sooner and twitches more. 0.95: four fifths of a step are seen after 16 seconds. */
   readonly decay?: number | undefined
   /** 500 ms. */
   readonly interval?: Duration.Input | undefined

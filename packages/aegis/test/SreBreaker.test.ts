@@ -70,7 +70,7 @@ describe("SreBreaker, the formula", () => {
   })
 })
 
-/** One call a millisecond, on a backend that takes no time and is up or down. Returns how many reached it in each second. */
+/** One call a millisecond by the clock of the fiber, on a backend that takes no time and is up or down. Returns how many reached it in each second. */
 const simulate = (options: SreBreaker.Options, seconds: number, isUp: (now: number) => boolean) =>
   Effect.gen(function* () {
     const self = yield* SreBreaker.make(options)
@@ -87,6 +87,20 @@ const simulate = (options: SreBreaker.Options, seconds: number, isUp: (now: numb
     return reached
   }).pipe(Random.withSeed("simulation"))
 
+/** The same without fibers. */
+const replay = (options: SreBreaker.Options, seconds: number, isUp: (now: number) => boolean): ReadonlyArray<number> => {
+  const self = SreBreaker.makeUnsafe(options, Chance.seeded("replay"))
+  const reached = Array.from({ length: seconds }, () => 0)
+  for (let now = 0; now < seconds * 1000; now++) {
+    const ticket = self.tryAcquire(now)
+    if (ticket === 0) continue
+    reached[Math.floor(now / 1000)]! += 1
+    if (isUp(now)) self.succeed(now, ticket)
+    else self.fail(now, ticket)
+  }
+  return reached
+}
+
 const sum = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
 
 describe("SreBreaker at 1,000 calls a second", () => {
@@ -102,32 +116,81 @@ describe("SreBreaker at 1,000 calls a second", () => {
     })
   )
 
-  it.effect("does so where the formula alone takes longer", () =>
-    Effect.gen(function* () {
-      const reached = yield* simulate(SreBreaker.kratos, 34, (now) => now < 5000 || now >= 25_000)
-      for (let second = 9; second < 25; second++) assert.isAtMost(reached[second]!, 5, `second ${second}`)
-      assert.isAtMost(reached[29]!, 500)
-    })
-  )
+  it("does so where the formula alone takes longer", () => {
+    const reached = replay(SreBreaker.kratos, 34, (now) => now < 5000 || now >= 25_000)
+    for (let second = 9; second < 25; second++) assert.isAtMost(reached[second]!, 5, `second ${second}`)
+    assert.isAtMost(reached[29]!, 500)
+  })
 
-  it.effect("trips for a client that never saw the backend up", () =>
-    Effect.gen(function* () {
-      const reached = yield* simulate({}, 10, () => false)
-      assert.isAtMost(sum(reached.slice(0, 3)), 100)
-      for (let second = 3; second < 10; second++) assert.isAtMost(reached[second]!, 1, `second ${second}`)
-    })
-  )
+  it("trips for a client that never saw the backend up", () => {
+    const reached = replay({}, 10, () => false)
+    assert.isAtMost(sum(reached.slice(0, 3)), 100)
+    for (let second = 3; second < 10; second++) assert.isAtMost(reached[second]!, 1, `second ${second}`)
+  })
 
-  it.effect("costs a backend that dies again during the ramp a handful of calls", () =>
-    Effect.gen(function* () {
-      // up for single milliseconds only, so that every probe may meet a moment of life
-      const reached = yield* simulate({}, 20, (now) => now < 5000 || now % 2 === 0)
-      // half of all calls succeed: k = 2 tolerates that
-      assert.isAtLeast(sum(reached.slice(8)), 11_000)
-      const flapping = yield* simulate({}, 40, (now) => now < 5000 || now % 8 === 0)
-      assert.isAtMost(sum(flapping.slice(10)) / 30, 20, "calls a second of which one in eight succeeds")
-    })
-  )
+  it("lets a backend work of which half the calls succeed, and saves one of which nearly none do", () => {
+    const half = replay({}, 20, (now) => now < 5000 || now % 2 === 0)
+    assert.isAtLeast(sum(half.slice(8)), 11_000)
+    // probes meet a moment of life now and then
+    const eighth = replay({}, 40, (now) => now < 5000 || now % 8 === 0)
+    assert.isAtMost(sum(eighth.slice(10)) / 30, 20)
+  })
+
+  it("keeps its word wherever in a bucket a backend dies, with the constants of aegis too", () => {
+    const fast = { recovery: {} }
+    for (const options of [{}, { ...SreBreaker.aegis, ...fast }]) {
+      for (const offset of [0, 37, 150, 299]) {
+        const reached = replay(options, 24, (now) => now < 5000 + offset || now >= 15_000 + offset)
+        // from the first whole second that begins 3 s after its end
+        for (let second = 9; second < 15; second++) assert.isAtMost(reached[second]!, 1, `offset ${offset}, second ${second}`)
+        assert.isAtLeast(reached[20]!, 950)
+        assert.isAtLeast(reached[21]!, 1000)
+      }
+    }
+  })
+
+  it("costs a backend that dies again during the ramp a handful of calls", () => {
+    const self = SreBreaker.makeUnsafe({}, Chance.seeded("relapse"))
+    mark(self, 0, 0, 30)
+    assert.strictEqual(self.tryAcquire(0), 0)
+    const probe = self.tryAcquire(1200)
+    self.succeed(1200, probe)
+    let sent = 0
+    for (let now = 1201; now < 3200; now++) {
+      const ticket = self.tryAcquire(now)
+      if (ticket === 0) continue
+      sent++
+      self.fail(now, ticket)
+    }
+    assert.strictEqual(self.state(), "open")
+    // the ramp's and at most two probes
+    assert.isAtMost(sent, 8)
+    assert.isAtLeast(sent, 4)
+  })
+
+  it("does so too when an answer takes 300 ms and a failure a second", () => {
+    const self = SreBreaker.makeUnsafe({}, Chance.seeded("latency"))
+    const ends: Array<{ readonly at: number; readonly ticket: SreBreaker.Ticket; readonly isUp: boolean }> = []
+    const reached = Array.from({ length: 32 }, () => 0)
+    for (let now = 0; now < 32_000; now++) {
+      for (let i = 0; i < ends.length; i++) {
+        const { at, isUp, ticket } = ends[i]!
+        if (at > now) continue
+        if (isUp) self.succeed(now, ticket)
+        else self.fail(now, ticket)
+        ends.splice(i--, 1)
+      }
+      const ticket = self.tryAcquire(now)
+      if (ticket === 0) continue
+      reached[Math.floor(now / 1000)]! += 1
+      const isUp = now < 5000 || now >= 25_000
+      ends.push({ ticket, isUp, at: now + (isUp ? 300 : 1000) })
+    }
+    // the last answers come 0.3 s after the end, the first failure after 1 s, and 3 s later it has tripped
+    for (let second = 9; second < 25; second++) assert.isAtMost(reached[second]!, 1, `second ${second}`)
+    assert.isAtLeast(reached[29]!, 950)
+    assert.deepStrictEqual(reached.slice(30), [1000, 1000])
+  })
 
   it.effect("counts neither its own rejections nor interrupted calls while it waits for a backend", () =>
     Effect.gen(function* () {
