@@ -18,10 +18,11 @@ const points = 160
 
 /** Makes the ring once, for many keys. `name` tells members apart and places them. */
 export const make = <M>(members: ReadonlyArray<M>, name: (member: M) => string): Ring<M> => {
-  const distinct = [...new Map(members.toReversed().map((member) => [name(member), member])).values()].toReversed()
+  // the first of those with equal names
+  const distinct = new Map(members.toReversed().map((member) => [name(member), member]))
   const owners = new Map<number, M>()
-  for (const member of distinct) {
-    const text = name(member)
+  // of members whose points coincide, the last by name has it, so that the order of the list does not matter
+  for (const [text, member] of [...distinct].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     for (let i = 0; i < points; i++) owners.set(fnv1a(text, fnv1a(`${i}`)) >>> 0, member)
   }
   const ring = Uint32Array.from(owners.keys()).toSorted()
