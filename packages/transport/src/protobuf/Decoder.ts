@@ -46,8 +46,10 @@ const messageSource = (
 ): string => `function decode${index}(m, r, end, depth) {
   if (depth <= 0) r.fail()
   if (m === undefined) m = ${emptySource(desc)}
+  const { buffer } = r
   while (r.position < end) {
-    const t = r.tag()
+    let t = buffer[r.position]
+    if (t < 128) r.position++; else t = r.tag()
     switch (t) {
 ${desc.fields.map((field) => fieldSource(field, types)).join("\n")}
       default: unknown(m, r, t, depth)

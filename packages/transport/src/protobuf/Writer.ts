@@ -8,6 +8,16 @@ const FLOAT_MAX = 3.4028234663852886e38
 /** Longest text, in UTF-16 units, whose encoded length is guessed. */
 const MAX_GUESSED = 8192
 
+/** From this length on, in UTF-16 units, a text is written by one call out of JavaScript. */
+const MIN_WHOLE = 14
+
+/** What `write` calls for this encoding; it is there in Node's buffers only. */
+const utf8Write =
+  (Buffer.prototype as { utf8Write?: (this: Buffer, text: string, start: number, most: number) => number }).utf8Write ??
+  function (this: Buffer, text: string, start: number, most: number) {
+    return this.write(text, start, most, "utf8")
+  }
+
 /** Up to here a number is exact, and arithmetic with it cheaper than with a bigint. */
 const MAX_EXACT = BigInt(Number.MAX_SAFE_INTEGER)
 
@@ -59,22 +69,28 @@ export class Writer {
   /** An unsigned 32-bit number that is known to be one: tags and lengths. */
   raw32(value: number): void {
     this.reserve(5)
+    const { buffer } = this
+    let { position } = this
     let rest = value
-    for (; rest > 0x7f; rest >>>= 7) this.buffer[this.position++] = rest | 0x80
-    this.buffer[this.position++] = rest
+    for (; rest > 0x7f; rest >>>= 7) buffer[position++] = rest | 0x80
+    buffer[position++] = rest
+    this.position = position
   }
 
   private raw64(low: number, high: number): void {
     if (high === 0) return this.raw32(low)
     this.reserve(10)
+    const { buffer } = this
+    let { position } = this
     let l = low
     let h = high
     while (h !== 0 || l > 0x7f) {
-      this.buffer[this.position++] = (l & 0x7f) | 0x80
+      buffer[position++] = (l & 0x7f) | 0x80
       l = ((l >>> 7) | (h << 25)) >>> 0
       h >>>= 7
     }
-    this.buffer[this.position++] = l
+    buffer[position++] = l
+    this.position = position
   }
 
   int32(value: number): void {
@@ -164,6 +180,15 @@ export class Writer {
     if (typeof value !== "string") fail(value)
     const { length } = value
     if (length > 127) return this.longString(value)
+    if (length >= MIN_WHOLE) {
+      this.reserve(length * 3 + 1)
+      const { buffer, position } = this
+      // what has other characters than those of ASCII is longer
+      if (utf8Write.call(buffer, value, position + 1, length * 3) !== length) return this.longString(value)
+      buffer[position] = length
+      this.position = position + 1 + length
+      return
+    }
     this.reserve(length + 1)
     const { buffer } = this
     let position = this.position
