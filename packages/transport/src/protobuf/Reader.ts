@@ -47,8 +47,9 @@ export class Reader {
       this.position++
       return first
     }
+    const start = this.position
     const tag = this.varint()
-    if (this.high !== 0) this.fail()
+    if (this.high !== 0 || this.position - start > 5) this.fail()
     return tag
   }
 
