@@ -1,4 +1,4 @@
-/** What we want to be true, and whether the rows of a run say so. A target is a bound on the quotient of two subjects' figures. */
+/** What we want to be true, and whether the rows of a run say so. A target is a bound on the quotient of two subjects' figures, or on a figure itself. */
 import { lessIsBetter, type Row } from "./Row.ts"
 
 export interface Target {
@@ -7,8 +7,9 @@ export interface Target {
   readonly load: string
   readonly unit: string
   readonly subject: string
-  readonly peer: string
-  /** Our figure divided by the peer's is to be at least this, or at most this where less is better. */
+  /** Undefined where our figure itself is meant. */
+  readonly peer: string | undefined
+  /** Our figure, divided by the peer's, is to be at least this, or at most this where less is better. */
   readonly bound: number
 }
 
@@ -17,12 +18,26 @@ const us = "effect-kratos"
 const faster = (what: string, bench: string, load: string, bounds: Readonly<Record<string, number>>, subject = us): ReadonlyArray<Target> =>
   Object.entries(bounds).map(([peer, bound]) => ({ what, bench, load, unit: "calls/s", subject, peer, bound }))
 
+/** A microsecond a call, by the CPU: a figure of its own, no peer's. */
+const cheap = (load: string): Target => ({
+  what: `${load}: a call costs a microsecond at most`,
+  bench: "aegis",
+  load,
+  unit: "calls/CPU-s",
+  subject: us,
+  peer: undefined,
+  bound: 1_000_000
+})
+
 export const targets: ReadonlyArray<Target> = [
   ...faster("gRPC unary, bare, 10x10", "unary", "10x10", { "grpc-js": 8, http2: 5, "grpc-go": 2, kratos: 3 }),
   ...faster("gRPC unary, bare, 64x1", "unary", "64x1", { "grpc-go": 1.6 }),
   ...faster("gRPC unary, bare, 1x100", "unary", "1x100", { "grpc-go": 1.8 }),
   ...faster("8 more headers, no two calls alike", "headers", "10x10", { "grpc-js": 4 }),
   ...faster("Recovery, Logging, Tracing; nothing records", "aspects", "10x10", { "grpc-js": 4 }, "effect-kratos-aspects"),
+  ...faster("Recovery, Logging, RateLimit", "guarded", "10x10", { "kratos-guarded": 3 }, "effect-kratos-guarded"),
+  ...faster("the same, Tracing and Metrics; all recording", "guarded", "10x10", { "grpc-js": 2.5 }, "effect-kratos-recording"),
+  ...["breaker", "bbr", "token bucket", "token bucket, 1000 keys"].map(cheap),
   {
     what: "codec, round trip",
     bench: "codec",
@@ -61,9 +76,12 @@ export interface Verdict {
 /** Holds the targets against rows. */
 export const judge = (rows: ReadonlyArray<Row>, wanted: ReadonlyArray<Target> = targets): ReadonlyArray<Verdict> =>
   wanted.map((target) => {
-    const find = (unit: string) =>
-      rows.find((row) => row.bench === target.bench && row.load === target.load && row.subject === target.subject && row.unit === unit)
-        ?.ratios[target.peer]
+    const find = (unit: string) => {
+      const found = rows.find(
+        (row) => row.bench === target.bench && row.load === target.load && row.subject === target.subject && row.unit === unit
+      )
+      return target.peer === undefined ? found?.median : found?.ratios[target.peer]
+    }
     const holds = (ratio: number | undefined) =>
       ratio === undefined || Number.isNaN(ratio) ? undefined : lessIsBetter(target.unit) ? ratio <= target.bound : ratio >= target.bound
     const ratio = find(target.unit)
@@ -72,11 +90,12 @@ export const judge = (rows: ReadonlyArray<Row>, wanted: ReadonlyArray<Target> = 
     return { target, ratio, met: holds(ratio), cpuRatio, cpuMet: holds(cpuRatio) }
   })
 
-const need = ({ bound, peer, unit }: Target): string => `${lessIsBetter(unit) ? "≤" : "≥"} ${bound} × ${peer}`
+const need = ({ bound, peer, unit }: Target): string =>
+  `${lessIsBetter(unit) ? "≤" : "≥"} ${peer === undefined ? bound.toLocaleString("en-US") : `${bound} × ${peer}`}`
 
 const word = (met: boolean | undefined): string => (met === undefined ? "" : met ? "met" : "missed")
 
-const figure = (ratio: number | undefined): string => (ratio === undefined ? "" : ratio.toFixed(2))
+const figure = (ratio: number | undefined): string => (ratio === undefined ? "" : ratio < 1000 ? ratio.toFixed(2) : Math.round(ratio).toLocaleString("en-US"))
 
 /** A table whose columns line up. */
 export const toTable = (verdicts: ReadonlyArray<Verdict>): string => {

@@ -32,6 +32,14 @@ const aspectSubjects = ({ go }: Machine.Machine): ReadonlyArray<Subject.Subject>
   Subject.node("effect-kratos-aspects", "aspects-effect-kratos")
 ]
 
+/** What stands in front of a service in production, and everything that records, against Kratos with the same and a bare server. */
+const guardedSubjects = ({ go }: Machine.Machine): ReadonlyArray<Subject.Subject> => [
+  Subject.node("grpc-js", "unary-grpc-js"),
+  Subject.go("kratos-guarded", go, "kratos", ["guarded"]),
+  Subject.node("effect-kratos-guarded", "guarded-effect-kratos"),
+  Subject.node("effect-kratos-recording", "recording-effect-kratos")
+]
+
 /** The headers of every gRPC call under h2load. */
 export const headers = ["content-type: application/grpc", "te: trailers"]
 
@@ -40,6 +48,8 @@ interface Options {
   readonly subjects: ReadonlyArray<Subject.Subject>
   readonly loads: ReadonlyArray<string>
   readonly tls?: { readonly cert: string; readonly key: string } | undefined
+  /** Counts the replies that have a message, not those that refuse. */
+  readonly answeredOnly?: boolean | undefined
 }
 
 const make = Effect.fnUntraced(function* (machine: Machine.Machine, options: Options): Effect.fn.Return<Bench, BenchError> {
@@ -52,6 +62,7 @@ const make = Effect.fnUntraced(function* (machine: Machine.Machine, options: Opt
     subjects: options.subjects,
     loads: options.loads,
     what: "calls",
+    amount: options.answeredOnly === true ? ({ bytes }) => bytes / Check.REPLY : undefined,
     env: tls && { BENCH_TLS_CERT: tls.cert, BENCH_TLS_KEY: tls.key },
     check: (port) => Check.unary(port, certificate),
     load: (port, shape, seconds) => load.run(`http${tls ? "s" : ""}://127.0.0.1:${port}${Check.method}`, Shape.parse(shape)!, seconds)
@@ -63,6 +74,15 @@ export const unary = (machine: Machine.Machine) =>
 
 export const aspects = (machine: Machine.Machine) =>
   make(machine, { name: "aspects", subjects: aspectSubjects(machine), loads: Shape.names(machine.args.shapes, ["10x10"]) })
+
+/** A limiter may refuse some of the calls. */
+export const guarded = (machine: Machine.Machine) =>
+  make(machine, {
+    name: "guarded",
+    subjects: guardedSubjects(machine),
+    loads: Shape.names(machine.args.shapes, ["10x10"]),
+    answeredOnly: true
+  })
 
 /** A certificate for the loopback, trusted by nobody, of the kind that most servers have. */
 const certificate = Effect.fnUntraced(function* (machine: Machine.Machine) {

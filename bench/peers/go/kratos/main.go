@@ -1,4 +1,5 @@
-// Kratos v3 as its guide shows it: its gRPC server, with `http` its HTTP server, with `aspects` recovery and logging, whose lines go nowhere.
+// Kratos v3 as its guide shows it: its gRPC server, with `http` its HTTP server, with `aspects` recovery and logging, whose level is off, with `guarded`
+// recovery, logging, whose lines are written and thrown away, and its adaptive limiter.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"github.com/go-kratos/kratos/v3"
 	"github.com/go-kratos/kratos/v3/middleware"
 	"github.com/go-kratos/kratos/v3/middleware/logging"
+	"github.com/go-kratos/kratos/v3/middleware/ratelimit"
 	"github.com/go-kratos/kratos/v3/middleware/recovery"
 	"github.com/go-kratos/kratos/v3/transport"
 	"github.com/go-kratos/kratos/v3/transport/grpc"
@@ -27,6 +29,10 @@ func main() {
 	var stack []middleware.Middleware
 	if slices.Contains(os.Args, "aspects") {
 		stack = append(stack, recovery.Recovery(), logging.Server(quiet))
+	}
+	if slices.Contains(os.Args, "guarded") {
+		written := slog.New(slog.NewTextHandler(io.Discard, nil))
+		stack = append(stack, recovery.Recovery(), logging.Server(written), ratelimit.Server())
 	}
 	listener := announce.Listen()
 	var server transport.Server
