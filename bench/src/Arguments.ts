@@ -8,6 +8,7 @@ export const benches = [
   "unary",
   "headers",
   "aspects",
+  "guarded",
   "tls",
   "client",
   "download",

@@ -95,7 +95,8 @@ const need = ({ bound, peer, unit }: Target): string =>
 
 const word = (met: boolean | undefined): string => (met === undefined ? "" : met ? "met" : "missed")
 
-const figure = (ratio: number | undefined): string => (ratio === undefined ? "" : ratio < 1000 ? ratio.toFixed(2) : Math.round(ratio).toLocaleString("en-US"))
+const figure = (ratio: number | undefined): string =>
+  ratio === undefined ? "" : ratio < 1000 ? ratio.toFixed(2) : Math.round(ratio).toLocaleString("en-US")
 
 /** A table whose columns line up. */
 export const toTable = (verdicts: ReadonlyArray<Verdict>): string => {

@@ -53,6 +53,14 @@ describe("Targets", () => {
     assert.deepStrictEqual(judged([{ ...row("calls/s", 9), ratios: {} }], target("calls/s", 1)), none)
   })
 
+  it("asks for a figure itself where there is no peer", () => {
+    const own = { ...target("calls/CPU-s", 1_000_000), peer: undefined }
+    assert.isTrue(judged([{ ...row("calls/CPU-s", 0), median: 1_000_000 }], own).met)
+    const verdicts = Targets.judge([{ ...row("calls/CPU-s", 0), median: 999_999 }], [own])
+    assert.isFalse(verdicts[0]!.met)
+    assert.match(Targets.toTable(verdicts), /≥ 1,000,000 +calls\/CPU-s +999,999 +missed/)
+  })
+
   it("prints what is needed, what is, and the verdict", () => {
     const verdicts = Targets.judge([row("calls/s", 2), row("calls/CPU-s", 3)], [target("calls/s", 2.5), target("ms p99", 1)])
     assert.strictEqual(

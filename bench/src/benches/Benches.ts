@@ -22,6 +22,7 @@ const benches: Readonly<Record<BenchName, Make>> = {
   unary: Unary.unary,
   headers: Headers.headers,
   aspects: Unary.aspects,
+  guarded: Unary.guarded,
   tls: Unary.tls,
   client: Client.client,
   download: Streams.download,

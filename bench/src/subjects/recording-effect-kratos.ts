@@ -22,4 +22,7 @@ const Tracer = OtlpTracer.layer({ url: "http://collector.example/v1/traces", res
   Layer.provide([Collector, OtlpSerialization.layerProtobuf])
 )
 
-serve(Aspect.compose(Tracing.server, Metrics.server, Recovery.server, Logging.server, RateLimit.server), Layer.orDie(Layer.provideMerge(Layer.empty, Tracer)))
+serve(
+  Aspect.compose(Tracing.server, Metrics.server, Recovery.server, Logging.server, RateLimit.server),
+  Layer.orDie(Layer.provideMerge(Layer.empty, Tracer))
+)
