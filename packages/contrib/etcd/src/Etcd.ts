@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { EtcdError, isTokenRejected } from "./EtcdError.ts"
@@ -49,6 +50,8 @@ export class Etcd extends Context.Service<
     /** The entries in order of their keys, and the revision of the store at which they were read. */
     readonly get: (range: Range) => Effect.Effect<{ readonly entries: ReadonlyArray<Entry>; readonly revision: bigint }, EtcdError>
     readonly put: (key: string, value: Uint8Array, lease?: bigint) => Effect.Effect<void, EtcdError>
+    /** Whether there is such a key, by the member that is asked: it may be a moment behind. */
+    readonly has: (key: string) => Effect.Effect<boolean, EtcdError>
     /** Puts only where there is no such key; true if it did. */
     readonly putIfAbsent: (key: string, value: Uint8Array, lease?: bigint) => Effect.Effect<boolean, EtcdError>
     readonly remove: (range: Range) => Effect.Effect<void, EtcdError>
@@ -57,8 +60,8 @@ export class Etcd extends Context.Service<
     /** Ends a lease and with it the keys that were last put with it. */
     readonly revoke: (lease: bigint) => Effect.Effect<void, EtcdError>
     /**
-     * Renews a lease every `interval` until it is gone, which is a failure like one of the connection, and so is an answer that does not come within another
-     * `interval`. Runs `onRenewed` after each renewal.
+     * Renews a lease every `interval` until it is gone, which is a failure like one of the connection, and so is an answer that does not come within two
+     * more: a lease of three intervals has run out then. Runs `onRenewed` after each renewal.
      */
     readonly keepAlive: (
       lease: bigint,
@@ -156,18 +159,30 @@ const make = Effect.fnUntraced(function* (options: Options) {
       return Effect.catchIf(first, isTokenRejected, () => Effect.andThen(authenticate(token), call))
     })
 
+  /**
+   * Within the time limit a call is made again while no member can be reached: all that this client does may be done twice. The error is then that of the
+   * last attempt.
+   */
   const run = <A>(operation: string, call: Effect.Effect<A, KratosError.KratosError>): Effect.Effect<A, EtcdError> =>
-    authenticated(call).pipe(
-      Effect.timeoutOrElse({
-        duration: timeout,
-        orElse: () =>
-          Effect.fail(KratosError.gatewayTimeout("ETCD", `no answer within ${Duration.format(Duration.fromInputUnsafe(timeout))}`))
-      }),
-      Effect.mapError((cause) => new EtcdError({ operation, cause }))
-    )
+    Effect.suspend(() => {
+      let last: KratosError.KratosError | undefined
+      return authenticated(call).pipe(
+        Effect.tapError((error) => Effect.sync(() => (last = error))),
+        Effect.retry({ schedule: Schedule.spaced("100 millis"), while: ({ code }) => code === 503 }),
+        Effect.timeoutOrElse({
+          duration: timeout,
+          orElse: () =>
+            Effect.fail(
+              last ?? KratosError.gatewayTimeout("ETCD", `no answer within ${Duration.format(Duration.fromInputUnsafe(timeout))}`)
+            )
+        }),
+        Effect.mapError((cause) => new EtcdError({ operation, cause }))
+      )
+    })
 
   const keepAlive = (lease: bigint, interval: Duration.Input, onRenewed: Effect.Effect<void, EtcdError> = Effect.void) => {
     const gone = (why: string) => new EtcdError({ operation: "LeaseKeepAlive", cause: new Error(why) })
+    const patience = Duration.times(Duration.fromInputUnsafe(interval), 2)
     const renew = Effect.gen(function* () {
       const requests = yield* Queue.unbounded<{ readonly ID: bigint }>()
       const replies = yield* Stream.toPull(
@@ -176,8 +191,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
       while (true) {
         yield* Queue.offer(requests, { ID: lease })
         const [reply] = yield* Effect.timeoutOrElse(replies, {
-          duration: interval,
-          orElse: () => Effect.fail(gone(`no answer within ${Duration.format(Duration.fromInputUnsafe(interval))}`))
+          duration: patience,
+          orElse: () => Effect.fail(gone(`no answer within ${Duration.format(patience)}`))
         })
         if (reply.TTL <= 0n) return yield* gone("the lease is gone")
         yield* onRenewed
@@ -223,6 +238,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         entries: kvs.map(({ key, value }) => ({ key: text(key), value })),
         revision: header?.revision ?? 0n
       })),
+    has: (key) => Effect.map(run("Range", kv.range({ key: bytes(key), countOnly: true, serializable: true })), ({ count }) => count > 0n),
     put: (key, value, lease = 0n) => Effect.asVoid(run("Put", kv.put({ key: bytes(key), value, lease }))),
     putIfAbsent: (key, value, lease = 0n) =>
       Effect.map(

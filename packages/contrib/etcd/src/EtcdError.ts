@@ -7,10 +7,14 @@ export class EtcdError extends Schema.TaggedError<EtcdError>("@effect-kratos/con
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `etcd: ${this.operation}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `etcd: ${this.operation}: ${hasMessage(this.cause) ? this.cause.message : "failed"}`
   }
 }
 
 /** The token has expired, or etcd was told to forget it. */
 export const isTokenRejected = (error: KratosError.KratosError): boolean =>
   error.code === 401 || /invalid auth token|auth: revision in header is old|user name is empty/.test(error.message)
+
+/** An error, or what is left of one that went through JSON. */
+const hasMessage = (cause: unknown): cause is { readonly message: string } =>
+  typeof cause === "object" && cause !== null && "message" in cause && typeof cause.message === "string"

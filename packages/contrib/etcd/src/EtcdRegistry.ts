@@ -52,7 +52,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
       name: `${ServiceInstance.member(instance)} in etcd`,
       acquire: Effect.tap(etcd.grant(seconds), (lease) => etcd.put(key, value, lease)),
       // a key that somebody has deleted is put again; one that another registration has taken over is left to it
-      keep: (lease: bigint) => etcd.keepAlive(lease, interval, Effect.asVoid(etcd.putIfAbsent(key, value, lease))),
+      keep: (lease: bigint) =>
+        etcd.keepAlive(
+          lease,
+          interval,
+          Effect.flatMap(etcd.has(key), (there) => (there ? Effect.void : Effect.asVoid(etcd.putIfAbsent(key, value, lease))))
+        ),
       release: (lease: bigint) => etcd.revoke(lease)
     }).pipe(Effect.mapError(fail("register")))
   })

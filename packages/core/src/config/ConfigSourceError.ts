@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { messageOf } from "../internal/messageOf.ts"
 
 /** A source could not be read, or what it holds is not what its format says. `key` is the file or entry; empty when it is the whole source. */
 export class ConfigSourceError extends Schema.TaggedError<ConfigSourceError>("@effect-kratos/core/config/ConfigSourceError")(
@@ -7,6 +8,6 @@ export class ConfigSourceError extends Schema.TaggedError<ConfigSourceError>("@e
 ) {
   override get message(): string {
     const where = this.key === "" ? this.source : `${this.source}, ${this.key}`
-    return `config: ${where}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `config: ${where}: ${messageOf(this.cause)}`
   }
 }

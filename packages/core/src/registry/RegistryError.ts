@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { messageOf } from "../internal/messageOf.ts"
 
 /**
  * A registry could not do what was asked. `method` is what it was doing, `cause` the vendor's own error, without credentials. `permanent`: it will never
@@ -10,6 +11,6 @@ export class RegistryError extends Schema.TaggedError<RegistryError>("@effect-kr
   permanent: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
-    return `registry: ${this.method}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `registry: ${this.method}: ${messageOf(this.cause)}`
   }
 }
