@@ -38,6 +38,7 @@ const coreLevels: ReadonlyArray<ReadonlyArray<string>> = [
   ["config", "log", "metric", "registry"],
   ["selector"],
   ["aspect"],
+  ["policy"],
   ["App"]
 ]
 

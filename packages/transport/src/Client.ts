@@ -9,6 +9,7 @@ import type { ReasonClass } from "@effect-kratos/core/error/Reason"
 import { Grpc } from "@effect-kratos/core/error/Status"
 import * as Effect from "effect/Effect"
 import type { Channel } from "./Channel.ts"
+import * as ClientPolicy from "./ClientPolicy.ts"
 import * as ClientMethods from "./ClientMethods.ts"
 import type { ClientProtocol, MethodOptions } from "./ClientProtocol.ts"
 import * as ClientRoute from "./ClientRoute.ts"
@@ -24,6 +25,13 @@ import type { Dialect } from "./rest/Dialect.ts"
 export interface Options<R = never> {
   /** Wrapped around every call; its errors must be such as every caller can expect. */
   readonly aspects?: Aspect.Aspect<KratosError.KratosError, R> | undefined
+  /**
+   * How calls are made, as data in the form of gRPC's service config: timeouts, retries, hedges, breakers, limits of messages. Default: none of these. Inside of
+   * `aspects`, which so see calls and not attempts. A `SubscriptionRef` may change while the client is used.
+   */
+  readonly policy?: ClientPolicy.Source | undefined
+  /** Inside of `policy`: wrapped around every attempt of a call. */
+  readonly attemptAspects?: Aspect.Aspect<KratosError.KratosError, R> | undefined
   /** Longest reply message, in bytes after decompression. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined
   /** Compresses request messages. Default: not. Connect has no deflate and sends gzip instead. Compressed replies are read in any case. */
@@ -70,7 +78,9 @@ export const over = <Head, R>(
   return ClientMethods.make(descriptor, {
     target: channel.target,
     aspects: options.aspects,
-    wire: (method) => wire(method, errorsOf(errors, method.localName), channel, headForm, codec, options)
+    attemptAspects: options.attemptAspects,
+    policy: options.policy === undefined ? undefined : ClientPolicy.make(options.policy, channel),
+    wire: (method, limits) => wire(method, errorsOf(errors, method.localName), channel, headForm, codec, options, limits)
   })
 }
 
@@ -88,9 +98,12 @@ const wire = <Head, R>(
   channel: ClientRoute.ClientRoute<Head>,
   headForm: ClientRoute.HeadForm<Head>,
   codec: CodecOf,
-  options: Options<R>
+  options: Options<R>,
+  limits: ClientPolicy.Limits
 ): ClientMethods.Wire => {
-  const { codec: format = "proto", compression, http, maxMessageBytes = 4_194_304, useGet = false, waitForReady = false } = options
+  const { codec: format = "proto", compression, http, useGet = false, waitForReady = limits.waitForReady ?? false } = options
+  const maxMessageBytes = ClientPolicy.smaller(options.maxMessageBytes, limits.maxResponseMessageBytes) ?? 4_194_304
+  const maxRequestBytes = limits.maxRequestMessageBytes
   const protocol = protocolOf(options.protocol, { desc, input: codec(desc.input), format, compression, useGet })
   if (protocol.name === "grpc" && http === "1.1") {
     const failure = KratosError.unimplemented("", "gRPC needs HTTP/2; gRPC-Web and Connect do not", { grpc: Grpc.UNIMPLEMENTED })
@@ -99,7 +112,7 @@ const wire = <Head, R>(
   const output = codec(desc.output)
   return {
     transport: protocol.name,
-    call: Invocation.make({ desc, classes, channel, headForm, protocol, output, maxMessageBytes, waitForReady })
+    call: Invocation.make({ desc, classes, channel, headForm, protocol, output, maxMessageBytes, maxRequestBytes, waitForReady })
   }
 }
 

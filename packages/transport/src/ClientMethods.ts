@@ -7,9 +7,12 @@ import * as Aspect from "@effect-kratos/core/Aspect"
 import { Call, type Idempotency } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
+import type { ServiceConfig } from "@effect-kratos/core/policy/ServiceConfig"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import type * as ClientPolicy from "./ClientPolicy.ts"
 import * as Outgoing from "./Outgoing.ts"
 import * as Method from "./Method.ts"
 
@@ -29,7 +32,11 @@ export interface Wire {
 export interface Options<R> {
   readonly target: string
   readonly aspects: Aspect.Aspect<KratosError, R> | undefined
-  readonly wire: (method: DescMethod) => Wire
+  /** Inside of the policy: they run for each attempt. */
+  readonly attemptAspects?: Aspect.Aspect<KratosError, R> | undefined
+  readonly policy?: ClientPolicy.ClientPolicy | undefined
+  /** The wire of a method; transport and idempotency do not depend on the limits. */
+  readonly wire: (method: DescMethod, limits: ClientPolicy.Limits) => Wire
 }
 
 /** The methods of a service by local name, for `Service.make` to type. */
@@ -39,40 +46,62 @@ export const make = <R>(descriptor: DescService, options: Options<R>): Effect.Ef
   )
 
 const compile = <R>(desc: DescMethod, context: Context.Context<R>, options: Options<R>): unknown => {
-  const wire = options.wire(desc)
+  const { aspects = Aspect.identity, attemptAspects = Aspect.identity, policy, target } = options
   const declared = Method.of("client", desc)
-  const method = { ...declared, idempotency: declared.idempotency ?? wire.idempotency }
-  const aspects = Aspect.forMethod(options.aspects ?? Aspect.identity, method)
-  const call = aspects(wire.call)
+  const { idempotency, transport } = options.wire(desc, NO_LIMITS)
+  const method = { ...declared, idempotency: declared.idempotency ?? idempotency }
+  const bare = options.aspects === undefined && options.attemptAspects === undefined
+
+  const build = (config: ServiceConfig | undefined): Effect.Effect<Message | void, unknown> => {
+    const limits = policy === undefined || config === undefined ? NO_LIMITS : policy.limits(config, method)
+    const wire = options.wire(desc, limits)
+    const between = policy === undefined || config === undefined ? Aspect.identity : (policy.aspect(config, method) ?? Aspect.identity)
+    const stack = Aspect.forMethod(Aspect.compose(aspects, between, attemptAspects), method)
+    // what the aspects need is in the context that `start` runs them with
+    return stack(wire.call) as Effect.Effect<Message | void, unknown>
+  }
+  let config = policy?.current()
+  let call = build(config)
+  const changing = policy === undefined || policy.isFixed ? undefined : policy
+  const current = (): Effect.Effect<Message | void, unknown> => {
+    if (changing === undefined) return call
+    const now = changing.current()
+    if (now !== config) {
+      config = now
+      call = build(now)
+    }
+    return call
+  }
+
   const start = (outgoing: Outgoing.Outgoing): Effect.Effect<Message | void, unknown> =>
     // what the aspects need is in the layer's context; what the caller's fiber has of its own goes before it
-    Effect.updateContext(call as Effect.Effect<Message | void, unknown>, (caller: Context.Context<never>) =>
-      Context.add(options.aspects === undefined ? caller : Context.merge(context, caller), Call, outgoing)
+    Effect.updateContext(current(), (caller: Context.Context<never>) =>
+      Context.add(bare ? caller : Context.merge(context, caller), Call, outgoing)
     )
-  const outgoing = (message: object | undefined, requests?: Requests): Effect.Effect<Outgoing.Outgoing> =>
-    Effect.map(
-      Deadline.Current,
-      (deadline) => new Outgoing.Outgoing(wire.transport, method, options.target, deadline, message, requests, desc)
-    )
+  const outgoing = (fiber: Fiber.Fiber<unknown, unknown>, message: object | undefined, requests?: Requests): Outgoing.Outgoing =>
+    new Outgoing.Outgoing(transport, method, target, fiber.getRef(Deadline.Current), message, requests, desc)
+  const reply = (message: object | undefined, requests?: Requests): Effect.Effect<Message | void, unknown> =>
+    Effect.withFiber((fiber) => start(outgoing(fiber, message, requests)))
   const replies = (message: object | undefined, requests?: Requests): Stream.Stream<Message, unknown> =>
     Stream.unwrap(
-      Effect.gen(function* () {
-        const made = yield* outgoing(message, requests)
+      Effect.withFiber((fiber) => {
+        const made = outgoing(fiber, message, requests)
         const whole = Effect.onExit(start(made), (exit) => Effect.sync(() => made.replies.end(exit)))
-        yield* Effect.forkScoped(whole, { startImmediately: true })
-        return made.replies.stream
+        return Effect.as(Effect.forkScoped(whole, { startImmediately: true }), made.replies.stream)
       })
     )
   switch (desc.methodKind) {
     case "unary":
-      return (message: object) => Effect.flatMap(outgoing(message), start)
+      return (message: object) => reply(message)
     case "client_streaming":
-      return (requests: Requests) => Effect.flatMap(outgoing(undefined, requests), start)
+      return (requests: Requests) => reply(undefined, requests)
     case "server_streaming":
       return (message: object) => replies(message)
     case "bidi_streaming":
       return (requests: Requests) => replies(undefined, requests)
   }
 }
+
+const NO_LIMITS: ClientPolicy.Limits = {}
 
 type Requests = Stream.Stream<object, unknown>

@@ -67,11 +67,11 @@ const retryInfo = (error: unknown): number | undefined => {
   if (!(delay instanceof Uint8Array)) return undefined
   const seconds = field(delay, 1) ?? 0
   const nanos = field(delay, 2) ?? 0
-  if (typeof seconds !== "number" || typeof nanos !== "number") return undefined
+  if (typeof seconds !== "number" || typeof nanos !== "number" || Number.isNaN(seconds + nanos)) return undefined
   return seconds < 0 ? 0 : seconds * 1000 + Math.ceil(nanos / 1_000_000)
 }
 
-/** A field of a message in protobuf's binary form: `RetryInfo` has one, `Duration` two. Undefined when it is not there or not well-formed. */
+/** A field of a message in protobuf's binary form: `RetryInfo` has one, `Duration` two. Undefined when it is not there, NaN when they are not well-formed. */
 const field = (bytes: Uint8Array, wanted: number): number | Uint8Array | undefined => {
   let at = 0
   const varint = (): number => {
@@ -95,7 +95,7 @@ const field = (bytes: Uint8Array, wanted: number): number | Uint8Array | undefin
       const length = varint()
       if (tag >>> 3 === wanted) found = bytes.subarray(at, at + length)
       at += length
-    } else return undefined
+    } else return Number.NaN
   }
-  return at === bytes.length ? found : undefined
+  return at === bytes.length ? found : Number.NaN
 }

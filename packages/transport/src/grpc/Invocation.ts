@@ -41,6 +41,8 @@ interface MethodOptions {
   readonly protocol: ClientProtocol
   readonly output: MessageCodec
   readonly maxMessageBytes: number
+  /** Longest request message as it is sent, its prefix included; undefined: no limit. */
+  readonly maxRequestBytes?: number | undefined
 }
 
 /**
@@ -132,9 +134,10 @@ export const make = <Head>(options: Options<Head>): Effect.Effect<Message | void
 }
 
 /** A message for the wire; 400 when it is not what its type says. */
-const encode = ({ desc, protocol }: MethodOptions, message: object): Uint8Array | KratosError.KratosError => {
+const encode = ({ desc, maxRequestBytes, protocol }: MethodOptions, message: object): Uint8Array | KratosError.KratosError => {
   try {
-    return protocol.encode(message)
+    const bytes = protocol.encode(message)
+    return maxRequestBytes === undefined || bytes.length <= maxRequestBytes ? bytes : GrpcError.tooLarge(bytes.length, maxRequestBytes)
   } catch (cause) {
     return KratosError.badRequest("CODEC", `the request is not a valid ${desc.input.typeName}`, { cause })
   }

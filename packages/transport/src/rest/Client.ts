@@ -33,6 +33,8 @@ import { operationOf } from "../Method.ts"
 export interface Options {
   readonly dialect: Dialect.Dialect
   readonly maxMessageBytes: number
+  /** Longest body of a request; undefined: no limit. Messages on a WebSocket have none. */
+  readonly maxRequestBytes?: number | undefined
 }
 
 type Fields = ReadonlyArray<readonly [string, string]>
@@ -64,7 +66,8 @@ export const wire = (desc: DescMethod, classes: ReadonlyArray<ReasonClass>, node
   return { transport: "http", idempotency, call }
 }
 
-const compile = (desc: DescMethod, plan: ReturnType<typeof RequestPlan.make>, nodes: Nodes, { dialect, maxMessageBytes }: Options): Run => {
+const compile = (desc: DescMethod, plan: ReturnType<typeof RequestPlan.make>, nodes: Nodes, options: Options): Run => {
+  const { dialect, maxMessageBytes } = options
   if (plan === undefined || Result.isFailure(plan)) {
     const why =
       plan === undefined
@@ -75,17 +78,18 @@ const compile = (desc: DescMethod, plan: ReturnType<typeof RequestPlan.make>, no
   }
   switch (desc.methodKind) {
     case "unary":
-      return unary(desc, plan.success, nodes, Dialect.codecOf(dialect), maxMessageBytes)
+      return unary(desc, plan.success, nodes, Dialect.codecOf(dialect), options)
     case "server_streaming":
-      return events(desc, plan.success, nodes, Dialect.eventCodecOf(dialect), maxMessageBytes)
+      return events(desc, plan.success, nodes, Dialect.eventCodecOf(dialect), options)
     default:
       return SocketCall.make({ desc, plan: plan.success, nodes, codec: Dialect.codecOf(dialect), maxMessageBytes })
   }
 }
 
-const unary = (desc: DescMethod, plan: RequestPlan.RequestPlan, nodes: Nodes, codec: Codec.Codec, maxBytes: number): Run => {
+const unary = (desc: DescMethod, plan: RequestPlan.RequestPlan, nodes: Nodes, codec: Codec.Codec, options: Options): Run => {
+  const { maxMessageBytes: maxBytes } = options
   return (call, fields) => {
-    const request = requestOf(desc, plan, codec, call, [["accept", codec.contentType], ...fields])
+    const request = requestOf(desc, plan, codec, call, options, [["accept", codec.contentType], ...fields])
     if (request instanceof KratosError.KratosError) return Effect.fail(request)
     return HttpCall.send(nodes, call, request, (reply) =>
       Effect.flatMap(HttpCall.readBody(reply, maxBytes), (body) => {
@@ -103,10 +107,11 @@ const unary = (desc: DescMethod, plan: RequestPlan.RequestPlan, nodes: Nodes, co
   }
 }
 
-const events = (desc: DescMethod, plan: RequestPlan.RequestPlan, nodes: Nodes, codec: Codec.Codec, maxMessageBytes: number): Run => {
+const events = (desc: DescMethod, plan: RequestPlan.RequestPlan, nodes: Nodes, codec: Codec.Codec, options: Options): Run => {
+  const { maxMessageBytes } = options
   const read = StreamCodec.reader(desc.output)
   return (call, fields) => {
-    const request = requestOf(desc, plan, codec, call, [["accept", "text/event-stream"], ...fields])
+    const request = requestOf(desc, plan, codec, call, options, [["accept", "text/event-stream"], ...fields])
     if (request instanceof KratosError.KratosError) return Effect.fail(request)
     return HttpCall.send(nodes, call, request, (reply) =>
       isSuccess(reply)
@@ -129,6 +134,7 @@ const requestOf = (
   plan: RequestPlan.RequestPlan,
   codec: Codec.Codec,
   call: Outgoing,
+  { maxRequestBytes = Number.POSITIVE_INFINITY }: Options,
   fields: Fields
 ): HttpCall.Request | KratosError.KratosError => {
   let message: Message
@@ -141,6 +147,8 @@ const requestOf = (
   const body = plan.body?.(message, codec)
   // what does not encode is the caller's own doing
   if (body !== undefined && Result.isFailure(body)) return unfit(desc, body.failure.cause)
+  if (body !== undefined && body.success.bytes.length > maxRequestBytes)
+    return GrpcError.tooLarge(body.success.bytes.length, maxRequestBytes)
   const target = plan.target(message, true)
   if (Result.isFailure(target)) return target.failure
   const contentType = body?.success.contentType ?? (desc.methodKind === "unary" ? undefined : codec.contentType)

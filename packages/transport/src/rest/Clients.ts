@@ -2,6 +2,7 @@
 import type { DescService } from "@bufbuild/protobuf"
 import type * as Effect from "effect/Effect"
 import type * as Client from "../Client.ts"
+import * as ClientPolicy from "../ClientPolicy.ts"
 import * as ClientMethods from "../ClientMethods.ts"
 import { type Errors, errorsOf } from "../Errors.ts"
 import * as RestClient from "./Client.ts"
@@ -14,10 +15,17 @@ export const make = <R>(
   errors: Errors,
   options: Client.Options<R>
 ): Effect.Effect<Readonly<Record<string, unknown>>, never, R> => {
-  const { dialect = "v3", maxMessageBytes = 4_194_304 } = options
+  const { dialect = "v3" } = options
   return ClientMethods.make(descriptor, {
     target: nodes.target,
     aspects: options.aspects,
-    wire: (method) => RestClient.wire(method, errorsOf(errors, method.localName), nodes, { dialect, maxMessageBytes })
+    attemptAspects: options.attemptAspects,
+    policy: options.policy === undefined ? undefined : ClientPolicy.make(options.policy, nodes),
+    wire: (method, limits) =>
+      RestClient.wire(method, errorsOf(errors, method.localName), nodes, {
+        dialect,
+        maxMessageBytes: ClientPolicy.smaller(options.maxMessageBytes, limits.maxResponseMessageBytes) ?? 4_194_304,
+        maxRequestBytes: limits.maxRequestMessageBytes
+      })
   })
 }
