@@ -22,6 +22,12 @@ export interface Options {
   readonly interval?: Duration.Input | undefined
 }
 
+/** The constants of Kratos and aegis, and the defaults. A service that goes from idle into four times its load queues calls for 16 seconds before the limiter looks. */
+export const kratos: Options = { decay: 0.95, interval: "500 millis" }
+
+/** Sees four fifths of a step after 1.25 seconds. */
+export const responsive: Options = { decay: 0.7, interval: "250 millis" }
+
 /**
  * The next smoothed value: `previous · decay + sample · (1 − decay)`, as an integer. A sample counts for 1000 at most; one of 0 or none at
  * all (undefined) is a reading that failed, and changes nothing.

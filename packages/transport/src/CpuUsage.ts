@@ -75,8 +75,11 @@ export const highest =
 export const standard = (read: Cgroup.ReadFile = Cgroup.readFile, own: Sampler = process(), loop: Sampler = eventLoop()): Sampler =>
   highest(Cgroup.detect(read)?.limit() === undefined ? own : cgroup(read), loop)
 
-/** Asks `sampler` every 500 ms and smooths what it says. */
-export const layerSampler = (sampler: () => Sampler, options?: CpuUsage.Options): Layer.Layer<CpuUsage.CpuUsage> =>
+/**
+ * Asks `sampler` every 250 ms and smooths what it says, `CpuUsage.responsive` unless told otherwise: as slow as Kratos is to notice, calls have
+ * queued for many seconds when the limiter begins to work.
+ */
+export const layerSampler = (sampler: () => Sampler, options: CpuUsage.Options = CpuUsage.responsive): Layer.Layer<CpuUsage.CpuUsage> =>
   Layer.effect(
     CpuUsage.CpuUsage,
     Effect.suspend(() => {

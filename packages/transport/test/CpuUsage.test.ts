@@ -1,4 +1,4 @@
-import { CpuUsage as Service } from "@effect-kratos/aegis/CpuUsage"
+import * as Aegis from "@effect-kratos/aegis/CpuUsage"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -199,25 +199,30 @@ describe("CpuUsage", () => {
     assert.strictEqual(eventLoop(second), 1000)
   })
 
-  it.effect("is asked every 500 ms, from the beginning of the layer on", () =>
+  it.effect("is asked every 250 ms, or as Kratos does, from the beginning of the layer on", () =>
     Effect.gen(function* () {
-      const files: Files = { ...version2, "/sys/fs/cgroup/cpu.max": "100000 100000" }
-      files["/sys/fs/cgroup/cpu.stat"] = "usage_usec 7000000"
-      yield* Effect.gen(function* () {
-        const cpu = yield* Service
-        files["/sys/fs/cgroup/cpu.stat"] = "usage_usec 7500000"
-        yield* TestClock.adjust("499 millis")
-        assert.strictEqual(cpu.permille(), 0)
-        yield* TestClock.adjust("1 millis")
-        assert.strictEqual(cpu.permille(), 50)
-      }).pipe(Effect.provide(CpuUsage.layerSampler(() => CpuUsage.cgroup(reader(files)))))
+      for (const [options, interval, first] of [
+        [undefined, 250, 300],
+        [Aegis.kratos, 500, 50]
+      ] as const) {
+        const files: Files = { ...version2, "/sys/fs/cgroup/cpu.max": "100000 100000" }
+        files["/sys/fs/cgroup/cpu.stat"] = "usage_usec 7000000"
+        yield* Effect.gen(function* () {
+          const cpu = yield* Aegis.CpuUsage
+          files["/sys/fs/cgroup/cpu.stat"] = `usage_usec ${7_000_000 + interval * 1000}`
+          yield* TestClock.adjust(interval - 1)
+          assert.strictEqual(cpu.permille(), 0)
+          yield* TestClock.adjust(1)
+          assert.strictEqual(cpu.permille(), first)
+        }).pipe(Effect.provide(Layer.fresh(CpuUsage.layerSampler(() => CpuUsage.cgroup(reader(files)), options))))
+      }
     })
   )
 
   it.effect("has layers that need nothing", () =>
     Effect.gen(function* () {
       for (const layer of [CpuUsage.layer(), CpuUsage.layerCgroup(), CpuUsage.layerProcess(), CpuUsage.layerEventLoop({ decay: 0.5 })]) {
-        const cpu = yield* Effect.provide(Service, Layer.fresh(layer))
+        const cpu = yield* Effect.provide(Aegis.CpuUsage, Layer.fresh(layer))
         assert.strictEqual(cpu.permille(), 0)
       }
     })
