@@ -1,5 +1,6 @@
 /** A server that writes down how often it has acted on each call (by the texts of its requests, which it answers with), and goes away when it is told to, in any of the ways there are. */
 import { ErrorCode } from "@effect-kratos/http2/ErrorCode"
+import { HeaderBlock } from "@effect-kratos/http2/HeaderBlock"
 import * as ServerConnection from "@effect-kratos/http2/ServerConnection"
 import type { Stream as H2Stream, StreamListener } from "@effect-kratos/http2/Stream"
 import { fromBinary } from "@bufbuild/protobuf"
@@ -16,6 +17,8 @@ export interface Options {
   readonly turns: number
   /** Share of streams that are refused. */
   readonly refused: number
+  /** Shares of calls that fail with UNAVAILABLE before, and after, they have been acted on. */
+  readonly fails?: { readonly before: number; readonly after: number } | undefined
 }
 
 interface Served {
@@ -84,7 +87,7 @@ export class CountingServer {
   }
 
   private onStream(served: Served, stream: H2Stream): StreamListener {
-    const { random, refused, turns } = this.options
+    const { fails, random, refused, turns } = this.options
     if (stream.id > served.last) {
       this.ignored++
       return silent
@@ -108,12 +111,17 @@ export class CountingServer {
         stream.consumed(data.length)
         chunks.push(Buffer.from(data))
         if (!end) return
+        if (fails !== undefined && random() < fails.before) {
+          stream.headers(failed, true)
+          return done()
+        }
         const text = texts(Buffer.concat(chunks)).join("")
         this.executed.set(text, (this.executed.get(text) ?? 0) + 1)
         let left = Math.floor(random() * turns)
         const wait = (): void => {
           if (left-- > 0) return void setImmediate(wait)
-          answer(stream, text)
+          if (fails !== undefined && random() < fails.after) stream.headers(failed, true)
+          else answer(stream, text)
           done()
         }
         wait()
@@ -129,6 +137,12 @@ export class CountingServer {
     setImmediate(() => served.connection.duplex.end())
   }
 }
+
+const failed = HeaderBlock.make([
+  [":status", "200"],
+  ["content-type", "application/grpc"],
+  ["grpc-status", "14"]
+])
 
 /** The texts of messages with gRPC's prefix. */
 const texts = (body: Buffer): ReadonlyArray<string> => {
