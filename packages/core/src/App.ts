@@ -8,6 +8,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,7 +20,9 @@ import * as Endpoint from "./Endpoint.ts"
 import * as Shutdown from "./internal/shutdown.ts"
 import { within } from "./internal/within.ts"
 import { AppInfo, Lifecycle, type Phase } from "./Lifecycle.ts"
+import * as Backoff from "./registry/Backoff.ts"
 import { Registrar } from "./registry/Registrar.ts"
+import * as Registration from "./registry/Registration.ts"
 import { RegistryError } from "./registry/RegistryError.ts"
 import * as Uuid from "./Uuid.ts"
 
@@ -63,8 +66,15 @@ export interface Options<H extends Hooks = Hooks> {
   readonly metadata?: Readonly<Record<string, string>> | undefined
   /** What is registered, in place of the endpoints that the servers announce. */
   readonly endpoints?: ReadonlyArray<Endpoint.Endpoint | string> | undefined
-  /** For registering, and for deregistering. Default: 10 seconds. */
+  /** How long the start waits for the registry, and a stop for the deregistration. Default: 10 seconds. */
   readonly registrarTimeout?: Duration.Input | undefined
+  /**
+   * What a registry that is away at the start means. `background`: the app starts and goes on trying, with jittered back-off, for ever; `/readyz` says
+   * so. A `RegistryError` that is permanent fails the start all the same. `required`: every failure, and no answer within `registrarTimeout`, fails
+   * the start, as in Kratos. Default: `background`, so that services can be restarted while their registry is down.
+   */
+  readonly registration?: "background" | "required" | undefined
+  readonly registrationBackoff?: Backoff.Options | undefined
   /** For the whole stop, servers included; the process exits with 1 when it is over. `Duration.infinity`: no limit. Default: 30 seconds. */
   readonly stopTimeout?: Duration.Input | undefined
   /** How long to go on serving after the app was deregistered, until callers know. Default: 1 second, none for an app that was not registered. */
@@ -84,8 +94,8 @@ type ErrorOf<T> = T extends Effect.Effect<infer _A, infer E, infer _R> ? E : T e
 type ServicesOf<T> = T extends Effect.Effect<infer _A, infer _E, infer R> ? R : T extends ReadonlyArray<infer I> ? ServicesOf<I> : never
 
 /**
- * An app of the given identity. It registers when a `Registrar` is provided to it. Fails with `RegistryError` when that fails or takes
- * longer than `registrarTimeout`, and with what the start hooks fail with. A stop with a failed hook or deregistration goes on to its
+ * An app of the given identity. It registers when a `Registrar` is provided to it. Fails with `RegistryError` when that fails and
+ * `registration` asks for it, and with what the start hooks fail with. A stop with a failed hook or deregistration goes on to its
  * end and then dies with the first cause, which makes the exit code 1.
  */
 export const layer = <const H extends Hooks = {}>(
@@ -101,7 +111,7 @@ export const layer = <const H extends Hooks = {}>(
   )
 
 const make = Effect.fnUntraced(function* (options: Options) {
-  const { deregisterWait, hooks = {}, name, registrarTimeout = "10 seconds", version = "" } = options
+  const { deregisterWait, hooks = {}, name, registrarTimeout = "10 seconds", registration: mode = "background", version = "" } = options
   const lifecycle = yield* Lifecycle
   const registrar = Option.getOrUndefined(yield* Effect.serviceOption(Registrar))
   const info: AppInfo = {
@@ -133,14 +143,53 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   const registration = yield* Scope.make()
   let registered = false
+  let state: Registration.State = { status: "registering", failures: 0 }
+  const attempt = Effect.gen(function* () {
+    if (registrar === undefined) return
+    // what a failed attempt has left ends with it
+    const scope = yield* Scope.fork(registration)
+    yield* registrar.register(info).pipe(
+      Scope.provide(scope),
+      Effect.provideService(Registration.onState, (next) => (state = next)),
+      Effect.onError(() => Scope.close(scope, Exit.void))
+    )
+    registered = true
+    state = { status: "registered", failures: 0 }
+    yield* Effect.logInfo(`${title} is registered as ${info.id}`)
+  })
   const register = Effect.gen(function* () {
     if (registrar === undefined) return
     if (info.endpoints.length === 0) yield* Effect.logWarning(`${title} registers without an endpoint: is App.layer on top of the servers?`)
-    const exit = yield* within(Scope.provide(registrar.register(info), registration), registrarTimeout)
-    if (Option.isNone(exit)) return yield* timedOut("register", registrarTimeout)
-    yield* exit.value
-    registered = true
-    yield* Effect.logInfo(`${title} is registered as ${info.id}`)
+    yield* lifecycle.addDetail(
+      "registry",
+      Effect.sync(() => describe(state))
+    )
+    if (mode === "required") {
+      const exit = yield* within(attempt, registrarTimeout)
+      return Option.isNone(exit) ? yield* timedOut("register", registrarTimeout) : yield* exit.value
+    }
+    const delay = Backoff.make(options.registrationBackoff)
+    const first = yield* Deferred.make<void, RegistryError>()
+    const loop = Effect.gen(function* () {
+      for (let failures = 0; ;) {
+        const exit = yield* Effect.exit(attempt)
+        if (Exit.isSuccess(exit)) return
+        const error = Cause.findErrorOption(exit.cause)
+        if (failures === 0 && Option.isSome(error) && error.value.permanent === true) return yield* Effect.fail(error.value)
+        state = { status: "registering", failures: ++failures }
+        if (failures === 1) yield* Effect.logError(`${title}: registering failed, trying again`, exit.cause)
+        else yield* Effect.logDebug(`${title}: attempt ${failures} to register failed`, exit.cause)
+        yield* Deferred.succeed(first, undefined)
+        yield* Effect.sleep(yield* delay(failures - 1))
+      }
+    })
+    yield* Effect.forkIn(
+      Effect.onExit(loop, (exit) => Deferred.done(first, exit)),
+      registration,
+      { startImmediately: true }
+    )
+    const waited = yield* Effect.timeoutOption(Deferred.await(first), registrarTimeout)
+    if (Option.isNone(waited)) yield* Effect.logError(`${title}: the registry does not answer; going on without it until it does`)
   })
   const deregister = Effect.gen(function* () {
     const exit = yield* within(Scope.close(registration, Exit.void), registrarTimeout)
@@ -155,11 +204,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
       yield* Effect.logInfo(`${title} stops`)
       yield* runAll(hooks.beforeStop, "beforeStop hook")
       yield* lifecycle.advance("stopping")
+      yield* lifecycle.enter("unready", `${title} is not ready any more`)
+      if (registrar !== undefined) yield* lifecycle.enter("deregistering", `${title} leaves the registry`)
       yield* deregister
       const unseen = registrar !== undefined && !registered
       const wait = Duration.fromInputUnsafe(unseen ? 0 : (deregisterWait ?? (registered ? "1 second" : 0)))
       if (Duration.isZero(wait)) return
-      yield* Effect.logDebug(`${title} serves for ${Duration.format(wait)} more, until callers know`)
+      yield* lifecycle.enter("propagating", `${title} serves for ${Duration.format(wait)} more, until callers know`)
       yield* Effect.sleep(wait)
     }).pipe(Effect.uninterruptible, Effect.provideContext(context))
   )
@@ -192,6 +243,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   return App.of({ info, phase: lifecycle.phase, phases: lifecycle.phases, stop: shutdown.request })
 })
+
+const describe = ({ failures, status }: Registration.State): string =>
+  failures === 0 ? status : `${status}, ${failures} ${failures === 1 ? "attempt has" : "attempts have"} failed`
 
 const listOf = (hook: Hook | undefined): ReadonlyArray<Effect.Effect<unknown, unknown, unknown>> =>
   hook === undefined ? [] : Effect.isEffect(hook) ? [hook] : hook

@@ -15,6 +15,12 @@ import type { Endpoint } from "./Endpoint.ts"
 /** Phases come in this order and never go back. Only `serving` is ready. */
 export type Phase = "starting" | "serving" | "stopping" | "stopped"
 
+/**
+ * How far a stop has come, in this order: not ready any more; taken out of the registry; waiting until callers know; no new calls, those in flight end;
+ * what is left is cut off. A step that has nothing to do is left out.
+ */
+export type Step = "unready" | "deregistering" | "propagating" | "draining" | "closing"
+
 /** Who the app is: what it registers, what its logs, traces and outgoing calls say of it. */
 export interface AppInfo {
   readonly id: string
@@ -38,6 +44,12 @@ export interface Check {
   readonly ready: boolean
 }
 
+/** What is known of a part of the app. */
+export interface Detail {
+  readonly name: string
+  readonly text: string
+}
+
 /** A readiness check that takes longer counts as not ready, so that a health endpoint always answers. */
 const checkTimeout = "5 seconds"
 
@@ -51,6 +63,11 @@ export class Lifecycle extends Context.Service<
     readonly phases: Stream.Stream<Phase>
     /** Moves to a later phase; asking for an earlier one changes nothing. */
     readonly advance: (phase: Phase) => Effect.Effect<void>
+
+    /** How far the stop has come; undefined before it begins. */
+    readonly step: Effect.Effect<Step | undefined>
+    /** Begins a step of the stop and logs it; of several servers that drain, the furthest counts. */
+    readonly enter: (step: Step, message: string) => Effect.Effect<void>
 
     readonly info: Effect.Effect<AppInfo>
     /** The identity, for hot paths. */
@@ -67,6 +84,9 @@ export class Lifecycle extends Context.Service<
     /** Adds a condition of being ready until the scope closes. A check that dies or takes more than 5 seconds is not ready. */
     readonly addCheck: (name: string, check: Effect.Effect<boolean>) => Effect.Effect<void, never, Scope.Scope>
     readonly checks: Effect.Effect<ReadonlyArray<Check>>
+    /** Adds something to know about the app that does not make it ready or not, such as `registry`, until the scope closes. */
+    readonly addDetail: (name: string, text: Effect.Effect<string>) => Effect.Effect<void, never, Scope.Scope>
+    readonly details: Effect.Effect<ReadonlyArray<Detail>>
     /** True while serving with all checks true. */
     readonly ready: Effect.Effect<boolean>
 
@@ -82,6 +102,8 @@ export class Lifecycle extends Context.Service<
 
 const order: Readonly<Record<Phase, number>> = { starting: 0, serving: 1, stopping: 2, stopped: 3 }
 
+const steps: Readonly<Record<Step, number>> = { unready: 1, deregistering: 2, propagating: 3, draining: 4, closing: 5 }
+
 const make = Effect.gen(function* () {
   const scope = yield* Effect.scope
   const phase = yield* SubscriptionRef.make<Phase>("starting")
@@ -89,10 +111,19 @@ const make = Effect.gen(function* () {
     SubscriptionRef.updateSome(phase, (current) => (order[next] > order[current] ? Option.some(next) : Option.none()))
   yield* Effect.addFinalizer(() => advance("stopped"))
 
+  let step: Step | undefined
+  const enter = (next: Step, message: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (step === undefined || steps[next] > steps[step]) step = next
+      return Effect.annotateLogs(Effect.logInfo(message), "step", next)
+    })
+
   let info = unknown
   const listeners = new Set<{ readonly notify: (info: AppInfo) => void }>()
   const announced = new Set<{ readonly endpoint: Endpoint }>()
   const checks = new Set<{ readonly name: string; readonly check: Effect.Effect<boolean> }>()
+
+  const details = new Set<{ readonly name: string; readonly text: Effect.Effect<string> }>()
 
   const check = (self: { readonly name: string; readonly check: Effect.Effect<boolean> }): Effect.Effect<Check> =>
     self.check.pipe(
@@ -107,6 +138,8 @@ const make = Effect.gen(function* () {
     phaseUnsafe: () => SubscriptionRef.getUnsafe(phase),
     phases: Stream.takeUntil(SubscriptionRef.changes(phase), (current) => current === "stopped"),
     advance,
+    step: Effect.sync(() => step),
+    enter,
     info: Effect.sync(() => info),
     infoUnsafe: () => info,
     identify: (next) =>
@@ -123,6 +156,8 @@ const make = Effect.gen(function* () {
     announce: (endpoint) => member(announced, { endpoint }),
     addCheck: (name, check) => member(checks, { name, check }),
     checks: checkAll,
+    addDetail: (name, text) => member(details, { name, text }),
+    details: Effect.suspend(() => Effect.forEach([...details], ({ name, text }) => Effect.map(text, (text) => ({ name, text })))),
     ready: Effect.suspend(() =>
       SubscriptionRef.getUnsafe(phase) === "serving"
         ? Effect.map(checkAll, (all) => all.every(({ ready }) => ready) && SubscriptionRef.getUnsafe(phase) === "serving")

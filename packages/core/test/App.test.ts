@@ -4,14 +4,18 @@ import { AppInfo, Lifecycle } from "@effect-kratos/core/Lifecycle"
 import { Discovery } from "@effect-kratos/core/registry/Discovery"
 import * as Memory from "@effect-kratos/core/registry/Memory"
 import { Registrar } from "@effect-kratos/core/registry/Registrar"
+import * as Registration from "@effect-kratos/core/registry/Registration"
 import { RegistryError } from "@effect-kratos/core/registry/RegistryError"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Random from "effect/Random"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -213,7 +217,7 @@ describe("App", () => {
     it.effect("in the registrar closes the servers, at once", () =>
       Effect.gen(function* () {
         const failing = Layer.succeed(Registrar, { register: () => Effect.fail(broken) })
-        const main = App.layer({ ...options, hooks, deregisterWait: "5 seconds" }).pipe(
+        const main = App.layer({ ...options, hooks, deregisterWait: "5 seconds", registration: "required" }).pipe(
           Layer.provideMerge(server("server", 9000)),
           Layer.provide(failing)
         )
@@ -246,7 +250,7 @@ describe("App", () => {
         const interruptible = Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
         for (const hangs of [interruptible, Effect.uninterruptible(Effect.never)]) {
           const hanging = Layer.succeed(Registrar, { register: () => hangs })
-          const main = App.layer({ ...options, registrarTimeout: "3 seconds" }).pipe(
+          const main = App.layer({ ...options, registrarTimeout: "3 seconds", registration: "required" }).pipe(
             Layer.provideMerge(server("server", 9000)),
             Layer.provide(hanging)
           )
@@ -291,14 +295,143 @@ describe("App", () => {
               () => Effect.sync(() => log.push("deregistered"))
             )
         })
-        const { fiber } = yield* launch(App.layer(options).pipe(Layer.provide(late)))
+        const { fiber } = yield* launch(App.layer({ ...options, registration: "required" }).pipe(Layer.provide(late)))
         yield* settle(fiber)
         assert.deepStrictEqual(log, ["registered", "deregistered"])
       }).pipe(quiet)
     )
   })
 
+  describe("a registry that is away at the start", () => {
+    const away = () => {
+      const self = {
+        up: false,
+        attempts: 0,
+        listed: 0,
+        layer: Layer.succeed(Registrar, {
+          register: () =>
+            Effect.acquireRelease(
+              Effect.suspend(() => {
+                self.attempts++
+                if (!self.up) return Effect.fail(new RegistryError({ method: "register", cause: "refused" }))
+                self.listed++
+                return Effect.void
+              }),
+              () => Effect.sync(() => void self.listed--)
+            )
+        })
+      }
+      return self
+    }
+    /** Builds an app in a scope of its own. */
+    const start = Effect.fnUntraced(function* (registrar: Layer.Layer<Registrar>, more: Omit<Partial<App.Options>, "hooks"> = {}) {
+      const scope = yield* Scope.make()
+      const main = App.layer({ ...options, deregisterWait: 0, ...more }).pipe(Layer.provide(registrar))
+      const context = yield* Layer.buildWithScope(Layer.fresh(main), scope)
+      const { details } = Context.get(context, Lifecycle)
+      return { detail: Effect.map(details, (all) => all.map(({ name, text }) => `${name}: ${text}`).join()), scope, context }
+    })
+
+    it.effect("does not stop the start; it is tried for ever, with back-off, and the app says so", () =>
+      Effect.gen(function* () {
+        const registry = away()
+        const { context, detail, scope } = yield* start(registry.layer)
+        assert.isTrue(yield* Context.get(context, Lifecycle).ready)
+        assert.strictEqual(yield* detail, "registry: registering, 1 attempt has failed")
+        yield* TestClock.adjust("10 minutes")
+        assert.isAbove(registry.attempts, 60)
+        assert.isBelow(registry.attempts, 240)
+        registry.up = true
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(registry.listed, 1)
+        assert.strictEqual(yield* detail, "registry: registered")
+        yield* Scope.close(scope, Exit.void)
+        assert.strictEqual(registry.listed, 0)
+      }).pipe(Random.withSeed("away"), quiet)
+    )
+
+    it.effect("is not asked any more after the stop", () =>
+      Effect.gen(function* () {
+        const registry = away()
+        const { scope } = yield* start(registry.layer)
+        yield* Scope.close(scope, Exit.void)
+        const { attempts } = registry
+        registry.up = true
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual([registry.attempts, registry.listed], [attempts, 0])
+      }).pipe(quiet)
+    )
+
+    it.effect("and does not answer holds the start up no longer than the timeout; its answer still counts", () =>
+      Effect.gen(function* () {
+        const answer = yield* Deferred.make<void>()
+        const log: Array<string> = []
+        const slow = Layer.succeed(Registrar, {
+          register: () =>
+            Effect.andThen(
+              Deferred.await(answer),
+              Effect.sync(() => void log.push("registered"))
+            )
+        })
+        const starting = yield* Effect.forkChild(start(slow, { registrarTimeout: "3 seconds" }), { startImmediately: true })
+        yield* TestClock.adjust(2999)
+        assert.isUndefined(starting.pollUnsafe())
+        yield* TestClock.adjust(1)
+        const { detail, scope } = yield* Fiber.join(starting)
+        assert.strictEqual(yield* detail, "registry: registering")
+        yield* Deferred.succeed(answer, undefined)
+        yield* TestClock.adjust(0)
+        assert.deepStrictEqual([log, yield* detail], [["registered"], "registry: registered"])
+        yield* Scope.close(scope, Exit.void)
+      }).pipe(quiet)
+    )
+
+    it.effect("fails the start when it says that it never will", () =>
+      Effect.gen(function* () {
+        const never = new RegistryError({ method: "register", cause: "not a name", permanent: true })
+        const error = yield* Effect.flip(start(Layer.succeed(Registrar, { register: () => Effect.fail(never) })))
+        assert.strictEqual(error, never)
+      }).pipe(quiet)
+    )
+
+    it.effect("what a registrar says of a registration that is lost is shown too", () =>
+      Effect.gen(function* () {
+        let tell: (state: Registration.State) => void = () => {}
+        const telling = Layer.succeed(Registrar, {
+          register: () => Effect.map(Registration.onState, (listener) => void (tell = listener))
+        })
+        const { detail, scope } = yield* start(telling)
+        tell({ status: "lost", failures: 2 })
+        assert.strictEqual(yield* detail, "registry: lost, 2 attempts have failed")
+        yield* Scope.close(scope, Exit.void)
+      }).pipe(quiet)
+    )
+  })
+
   describe("a stop", () => {
+    it.effect("says each step, in the log and to whoever asks", () =>
+      Effect.gen(function* () {
+        const seen: Array<string> = []
+        const steps = Logger.make(({ fiber }) => {
+          const step = fiber.getRef(References.CurrentLogAnnotations)["step"]
+          if (step !== undefined) seen.push(String(step))
+        })
+        const scope = yield* Scope.make()
+        const main = App.layer({ ...options, deregisterWait: "3 seconds" }).pipe(
+          Layer.provide(Memory.layer),
+          Layer.provide(Logger.layer([steps]))
+        )
+        const context = yield* Layer.buildWithScope(Layer.fresh(main), scope)
+        const { step } = Context.get(context, Lifecycle)
+        assert.isUndefined(yield* step)
+        const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual([seen, yield* step], [["unready", "deregistering", "propagating"], "propagating"])
+        yield* TestClock.adjust("3 seconds")
+        yield* Fiber.join(closing)
+      })
+    )
+
     it.effect("goes on after failed hooks, and dies with the first cause", () =>
       Effect.gen(function* () {
         const failing = {

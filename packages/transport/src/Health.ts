@@ -73,9 +73,11 @@ export const probes: Effect.Effect<(exchange: HttpExchange) => boolean, never, L
   }
   const readyz = (exchange: HttpExchange): Effect.Effect<void> =>
     Effect.gen(function* () {
-      if (yield* ready) return respond(exchange, 200, "ok\n")
+      const details = (yield* lifecycle.details).map(({ name, text }) => `${name}: ${text}\n`).join("")
+      if (yield* ready) return respond(exchange, 200, `ok\n${details}`)
       const failed = (yield* lifecycle.checks).filter((check) => !check.ready).map((check) => `${check.name}: not ready\n`)
-      respond(exchange, 503, `${lifecycle.phaseUnsafe()}\n${failed.join("")}`)
+      const step = yield* lifecycle.step
+      respond(exchange, 503, `${lifecycle.phaseUnsafe()}${step === undefined ? "" : `: ${step}`}\n${failed.join("")}${details}`)
     })
   return (exchange) => {
     if (exchange.method !== "GET" && exchange.method !== "HEAD") return false

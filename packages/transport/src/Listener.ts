@@ -7,6 +7,7 @@ import * as ServerConnection from "@effect-kratos/http2/ServerConnection"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Random from "effect/Random"
 import * as net from "node:net"
@@ -50,6 +51,12 @@ export interface Options {
   readonly tls?: Tls.ServerOptions | undefined
   /** How long calls in flight may go on after the scope has closed. Default 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
+  /** How long streams in flight may. Default 5 seconds. */
+  readonly streamGrace?: Duration.Input | undefined
+  /** Ends calls in flight with an answer, only streams or all of them; returns how many there were. */
+  readonly leave?: ((which: "streams" | "all") => number) | undefined
+  /** Says how far the end has come. */
+  readonly onStep?: ((step: "draining" | "closing", message: string) => Effect.Effect<void>) | undefined
   readonly http2?: Http2Options | undefined
   readonly timers: DeadlineTimers
   /** What the fields of a gRPC call say of its origin. */
@@ -65,6 +72,8 @@ const KEEP_ALIVE = 65_000
 /** Connections that the system holds until they are accepted, and as many again that wait for others to end. */
 const BACKLOG = 511
 const MAX_CONNECTIONS = 10_000
+/** Time for the answers of calls that are ended when the drain timeout is over. */
+const LAST_WORDS = "1 second"
 /** Largest header section of HTTP/1.1, in bytes. */
 const MAX_HEADER = 65_536
 
@@ -76,7 +85,15 @@ export const serve = Effect.fnUntraced(function* (
   const network = yield* Network
   const random = yield* Random.Random
   const report = Effect.runForkWith(yield* Effect.context<never>())
-  const { backlog = BACKLOG, maxConnections = MAX_CONNECTIONS, originOf, timers } = options
+  const {
+    backlog = BACKLOG,
+    drainTimeout = "10 seconds",
+    maxConnections = MAX_CONNECTIONS,
+    originOf,
+    streamGrace = "5 seconds",
+    timers
+  } = options
+  const { leave = () => 0, onStep = () => Effect.void } = options
   const life = ConnectionLife.resolve(options.life ?? {})
   const admission = new Admission({
     most: maxConnections,
@@ -154,8 +171,18 @@ export const serve = Effect.fnUntraced(function* (
       for (const connection of http2) connection.shutdown()
       http1.shutdown()
       http1Fast.shutdown()
-      yield* empty.await.pipe(Effect.timeoutOrElse({ duration: options.drainTimeout ?? "10 seconds", orElse: () => Effect.void }))
-      if (open.size > 0) yield* Effect.logWarning(`closing ${open.size} connections that did not end within the drain timeout`)
+      yield* onStep("draining", `${endpoint} accepts nothing new; ${open.size} connections are open, ${http2.size} of them HTTP/2`)
+      const limit = Duration.fromInputUnsafe(streamGrace)
+      const grace = Duration.isFinite(limit) ? Duration.toMillis(limit) : undefined
+      const timer = grace === undefined ? undefined : timers.add(timers.now() + grace, () => void leave("streams"))
+      const isEmpty = empty.await.pipe(Effect.timeoutOption(drainTimeout), Effect.map(Option.isSome))
+      if (!(yield* isEmpty)) {
+        yield* Effect.logWarning(`${endpoint}: ${open.size} connections did not end within the drain timeout`)
+        // every call that was accepted gets an answer, where its client still reads
+        if (leave("all") > 0) yield* Effect.timeoutOption(empty.await, LAST_WORDS)
+      }
+      if (timer !== undefined) timers.remove(timer)
+      yield* onStep("closing", `${endpoint} closes${open.size === 0 ? "" : `, ${open.size} connections are cut off`}`)
       http1.destroy()
       for (const duplex of open) duplex.destroy()
     })

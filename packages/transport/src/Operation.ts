@@ -22,6 +22,7 @@ import type { Origin } from "./Origin.ts"
 import type { DeadlineTimers } from "./DeadlineTimers.ts"
 import type { Handler, Reply, Sink } from "./Handler.ts"
 import type { Implementation } from "./Implementation.ts"
+import { InFlight } from "./InFlight.ts"
 import * as Inspected from "./Inspected.ts"
 import type { Check } from "./Inspected.ts"
 import * as Method from "./Method.ts"
@@ -125,8 +126,8 @@ export interface Options {
   readonly timers: DeadlineTimers
   /** The services around each call; asked per call because the app's identity becomes known after the server has started. */
   readonly services: () => Context.Context<never>
-  /** The fibers of calls that wait, for a server that must not close before them. */
-  readonly running: Set<Fiber.Fiber<unknown, unknown>>
+  /** The calls that wait, for a server that must not close before them. */
+  readonly running: Set<InFlight>
 }
 
 export const make = (desc: DescMethod, implementation: Implementation, options: Options): Operation | undefined => {
@@ -188,26 +189,21 @@ const advising = (call: Incoming, exit: Ended): Ended => {
   return exit
 }
 
-/** Follows a fiber that waits: its deadline, its cancellation, its end. */
+/** Follows a fiber that waits: its deadline, its cancellation, the server's going away, its end. */
 const detach = (
   fiber: Fiber.Fiber<Reply | void, unknown>,
   call: Incoming,
   { running, timers }: Options,
   onEnd: (exit: Ended) => void
 ): (() => void) => {
-  let expired = false
-  running.add(fiber)
-  const timer =
-    call.deadline === undefined
-      ? undefined
-      : timers.add(call.deadline, () => {
-          expired = true
-          fiber.interruptUnsafe()
-        })
+  const self = new InFlight(fiber, call.kind !== "unary")
+  running.add(self)
+  const timer = call.deadline === undefined ? undefined : timers.add(call.deadline, () => self.end(deadlineExceeded(call)))
   fiber.addObserver((exit) => {
-    running.delete(fiber)
+    running.delete(self)
     if (timer !== undefined) timers.remove(timer)
-    onEnd(expired && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Exit.fail(deadlineExceeded(call)) : exit)
+    const { verdict } = self
+    onEnd(verdict !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Exit.fail(verdict) : exit)
   })
   return () => fiber.interruptUnsafe()
 }

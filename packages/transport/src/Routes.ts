@@ -14,6 +14,7 @@ import { isNode } from "./http/Http1.ts"
 import { Http2Exchange } from "./http/Http2Exchange.ts"
 import * as HttpError from "./http/HttpError.ts"
 import type { HttpExchange } from "./http/HttpExchange.ts"
+import { reason } from "./InFlight.ts"
 import { respondError } from "./rest/Server.ts"
 
 export interface Options {
@@ -30,14 +31,15 @@ export const make = Effect.fnUntraced(function* <E, R>(routes: Layer.Layer<never
   // Loaded only for those who have routes: it brings a WebSocket server with it.
   const { makeHandler, makeUpgradeHandler } = yield* Effect.promise(() => import("@effect/platform-node/NodeHttpServer"))
   const { WebSocketServer } = yield* Effect.promise(() => import("ws"))
-  const webSockets = yield* Effect.cached(Effect.sync(() => new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes })))
+  let sockets: InstanceType<typeof WebSocketServer> | undefined
+  const webSockets = Effect.sync(() => (sockets ??= new WebSocketServer({ noServer: true, maxPayload: options.maxBodyBytes })))
   // What the routes need was taken from the context when they were built.
   const limited = Effect.provideService(MaxBodySize, ByteSize.bytes(options.maxBodyBytes))
   const node = yield* limited(makeHandler(app as Effect.Effect<never>, { scope }))
   const upgrade = yield* limited(makeUpgradeHandler(webSockets, app as Effect.Effect<never>, { scope }))
   const web = HttpEffect.toWebHandlerWith(context)(app as Effect.Effect<never>)
 
-  return (exchange: HttpExchange): void => {
+  const serve = (exchange: HttpExchange): void => {
     if (isNode(exchange)) {
       const asked = exchange.takeSocket()
       if (asked === undefined) node(exchange.nodeRequest, exchange.nodeResponse)
@@ -61,6 +63,9 @@ export const make = Effect.fnUntraced(function* <E, R>(routes: Layer.Layer<never
       )
     })
   }
+  /** Closes the WebSockets that are open: they have no end of their own. */
+  const leave = (): void => sockets?.clients.forEach((socket) => socket.close(1001, reason))
+  return { serve, leave }
 })
 
 /** Undefined for what the web's `Request` does not take: TRACE, an authority that is none. */

@@ -35,6 +35,7 @@ import * as HttpError from "./http/HttpError.ts"
 import type { HttpExchange } from "./http/HttpExchange.ts"
 import * as RequestId from "./http/RequestId.ts"
 import * as Implementation from "./Implementation.ts"
+import { goingAway, type InFlight } from "./InFlight.ts"
 import * as Listener from "./Listener.ts"
 import * as MessageCodec from "./MessageCodec.ts"
 import type { Address } from "./Network.ts"
@@ -69,8 +70,10 @@ export interface Options<Services extends ReadonlyArray<Service.Any>, AspectR = 
   readonly maxMessageBytes?: number | undefined
   /** Largest HTTP request body, in bytes, those of a user's own routes included. Default 4 MiB. */
   readonly maxBodyBytes?: number | undefined
-  /** How long calls in flight may go on when the server stops. Default 10 seconds. */
+  /** How long calls in flight may go on when the server stops; what is left then ends with 503 `GOING_AWAY`. Default 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
+  /** The same for streams, which often have no end of their own. WebSockets are closed with 1001. Default 5 seconds. */
+  readonly streamGrace?: Duration.Input | undefined
   /** Serve `grpc.health.v1.Health`, `/livez` and `/readyz`. Default true. */
   readonly health?: boolean | undefined
   /** Tell the contract to whoever asks, by `grpc.reflection.v1.ServerReflection` and `v1alpha`. Default true. */
@@ -149,7 +152,7 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   let services = ambient
   yield* lifecycle.onInfo((info) => (services = Context.add(ambient, AppInfo, info)))
 
-  const running = new Set<Fiber.Fiber<unknown, unknown>>()
+  const running = new Set<InFlight>()
   const compile: Operation.Options = { aspects: options.aspects ?? Aspect.identity, timers, services: () => services, running }
   const operations = new Map<string, Operation.Operation>()
   const add = (service: Service.Any, implementation: Implementation.Implementation, how: Operation.Options) => {
@@ -243,19 +246,41 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
     )
       return
     if (GrpcWebServer.serve(grpc, exchange) || ConnectServer.serve(grpc, exchange) || rest.serve(exchange)) return
-    if (routes !== undefined) return routes(exchange)
+    if (routes !== undefined) return routes.serve(exchange)
     RestServer.respondError(exchange, HttpError.notFound(exchange.target), [], restCodecs)
+  }
+  const leave = (which: "streams" | "all"): number => {
+    routes?.leave()
+    let ended = 0
+    for (const call of running) {
+      if (which === "streams" && !call.isStream) continue
+      ended++
+      call.end(goingAway())
+    }
+    return ended
   }
   // Runs after the drain: what handlers do on their way out still finds the services that they need.
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => Fiber.awaitAll(running)).pipe(
+    Effect.suspend(() => Fiber.awaitAll(Array.from(running, ({ fiber }) => fiber))).pipe(
       Effect.timeoutOrElse({
         duration: INTERRUPTION,
         orElse: () => Effect.logWarning(`${running.size} interrupted calls have not ended after ${INTERRUPTION}`)
       })
     )
   )
-  const address = yield* Listener.serve({ grpc, http, whole: rest.isWhole }, { ...options, host, port, life: options, timers, originOf })
+  const address = yield* Listener.serve(
+    { grpc, http, whole: rest.isWhole },
+    {
+      ...options,
+      host,
+      port,
+      life: options,
+      timers,
+      originOf,
+      leave,
+      onStep: lifecycle.enter
+    }
+  )
   // runs before the drain that `serve` has put below it
   yield* Effect.addFinalizer(() => closing.open)
   const advertised = options.advertise ?? HostAddress.advertised(host)

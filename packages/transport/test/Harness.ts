@@ -47,6 +47,7 @@ export interface Options extends ConnectionLife.Options {
   readonly maxMessageBytes?: number | undefined
   readonly maxBodyBytes?: number | undefined
   readonly drainTimeout?: number | undefined
+  readonly streamGrace?: number | undefined
   readonly health?: boolean | undefined
   readonly metrics?: Server.Options<[]>["metrics"]
   readonly http2?: Http2Options | undefined

@@ -126,6 +126,42 @@ for (const wire of [memory, sockets]) {
       })
     )
 
+    it.effect("sends replies to their end to clients of HTTP/1.1 that read slowly", () =>
+      Effect.gen(function* () {
+        // more than the buffers of a socket hold
+        const text = "x".repeat(16_000_000)
+        let served = 0
+        const reply = <A>(value: A) => Effect.sync(() => (served++, value))
+        const server = yield* serve({
+          wire,
+          implementation: implement({ unary: () => reply({ text }) }),
+          routes: HttpRouter.add("GET", "/large", reply(HttpServerResponse.text(text)))
+        })
+        const slow = yield* Effect.forEach(["GET /large HTTP/1.1\r\nhost: a\r\n\r\n", post("{}")], (request) =>
+          Effect.gen(function* () {
+            const client = talk(yield* server.connect)
+            client.duplex.pause()
+            yield* client.write(request)
+            return client
+          })
+        )
+        yield* until(Effect.sync(() => served === 2))
+        yield* Effect.repeat(turn, { times: 50 })
+        const closing = yield* Effect.forkChild(server.close)
+        for (let i = 0; i < 10; i++) {
+          yield* TestClock.adjust(20)
+          yield* turn
+        }
+        assert.isUndefined(closing.pollUnsafe())
+        for (const client of slow) {
+          client.duplex.resume()
+          // head, quotes of JSON and all
+          assert.isAbove((yield* client.closed).length, text.length)
+        }
+        yield* Fiber.join(closing)
+      })
+    )
+
     it.effect("cuts what hangs when the drain timeout is over, and the handlers are interrupted", () =>
       Effect.gen(function* () {
         const server = yield* serve({ wire, drainTimeout: 3000 })

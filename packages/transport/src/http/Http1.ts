@@ -69,7 +69,12 @@ export const make = (handler: Handler, options: Options): Http1 => {
   /** A reply whose head had left before the shutdown promised to keep its connection, which is idle now. */
   const onEnd = function (this: http.ServerResponse): void {
     inFlight.delete(this)
-    if (state.closing) server.closeIdleConnections()
+    if (state.closing) closeIdle()
+  }
+  /** Node takes a connection for idle whose reply is complete but has not left yet, and would cut it off. */
+  const closeIdle = (): void => {
+    for (const response of inFlight) if (response.writableEnded) return
+    server.closeIdleConnections()
   }
   const server = http.createServer(
     {
@@ -126,14 +131,15 @@ export const make = (handler: Handler, options: Options): Http1 => {
       for (const response of inFlight) response.shouldKeepAlive = false
       // a request whose body is still coming after its reply
       const look = (): void => {
-        server.closeIdleConnections()
+        closeIdle()
         sweep = options.timers.add(options.timers.now() + SWEEP, look)
       }
       look()
-      server.close() // ends the check of the timeouts; there is no socket of its own to close
     },
     destroy: () => {
       if (sweep !== undefined) options.timers.remove(sweep)
+      // ends the check of the timeouts; there is no socket of its own to close. Earlier it would cut off replies that have not left
+      server.close()
       server.closeAllConnections()
     }
   }

@@ -201,7 +201,11 @@ class Connection {
   }
 
   closeIfIdle(): void {
-    if (this.exchange === undefined) this.duplex.destroy()
+    const { duplex } = this
+    if (this.exchange !== undefined) return
+    // the last reply may still be on its way to a client that reads slowly
+    if (duplex.writableLength > 0) duplex.end(() => duplex.destroy())
+    else duplex.destroy()
   }
 
   /** The client sends no more; it may still wait for a reply. */

@@ -14,6 +14,7 @@ import * as Codec from "../codec/Codec.ts"
 import type { DeadlineTimers, Timer } from "../DeadlineTimers.ts"
 import * as GrpcError from "../grpc/GrpcError.ts"
 import type { NodeExchange } from "../http/Http1.ts"
+import { isGoingAway } from "../InFlight.ts"
 import * as HttpError from "../http/HttpError.ts"
 import type { Reply } from "../Implementation.ts"
 import { MessageQueue } from "../MessageQueue.ts"
@@ -223,7 +224,8 @@ class WebSocketCall {
 
   private fail(error: KratosError.KratosError): void {
     this.socket.send(WebSocketControl.error(error))
-    this.socket.close(1011, WebSocketControl.closeReason(error))
+    // RFC 6455, section 7.4.1: 1001 of a server that goes down
+    this.socket.close(isGoingAway(error) ? 1001 : 1011, WebSocketControl.closeReason(error))
   }
 
   /** The socket is about to send its close frame: ours, the answer to the client's, or what the library says of a broken frame. */
