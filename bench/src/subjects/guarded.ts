@@ -2,6 +2,7 @@
 import type { CpuUsage } from "@effect-kratos/aegis/CpuUsage"
 import type * as Aspect from "@effect-kratos/core/Aspect"
 import type { KratosError } from "@effect-kratos/core/error/KratosError"
+import * as JsonLines from "@effect-kratos/core/log/JsonLines"
 import { Greeter } from "@effect-kratos/example-helloworld/src/gen/helloworld/v1/greeter_effect.ts"
 import * as CpuUsageLayer from "@effect-kratos/transport/CpuUsage"
 import * as Server from "@effect-kratos/transport/Server"
@@ -19,8 +20,8 @@ const GreeterLive = Greeter.layer({
 
 const Announce = Layer.effectDiscard(Server.Server.use(({ address }) => Effect.sync(() => announce(address.port))))
 
-/** The text that slog writes, too. */
-const Discard = Logger.layer([Logger.map(Logger.formatLogFmt, () => {})])
+/** The JSON that slog writes, too. */
+const Discard = Logger.layer([Logger.map(JsonLines.make(), () => {})])
 
 /** Serves behind `aspects`; `around` is what they need besides. */
 export const serve = (aspects: Aspect.Aspect<KratosError, CpuUsage>, around: Layer.Layer<never> = Layer.empty): void => {

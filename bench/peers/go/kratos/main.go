@@ -31,7 +31,7 @@ func main() {
 		stack = append(stack, recovery.Recovery(), logging.Server(quiet))
 	}
 	if slices.Contains(os.Args, "guarded") {
-		written := slog.New(slog.NewTextHandler(io.Discard, nil))
+		written := slog.New(slog.NewJSONHandler(io.Discard, nil))
 		stack = append(stack, recovery.Recovery(), logging.Server(written), ratelimit.Server())
 	}
 	listener := announce.Listen()
