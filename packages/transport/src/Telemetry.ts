@@ -15,7 +15,7 @@ import * as Layer from "effect/Layer"
 import * as OtlpExporter from "effect/observability/OtlpExporter"
 import * as OtlpLogger from "effect/observability/OtlpLogger"
 import * as OtlpMetrics from "effect/observability/OtlpMetrics"
-import * as OtlpSerialization from "effect/observability/OtlpSerialization"
+import type * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as Redacted from "effect/Redacted"
 import * as Tracer from "effect/Tracer"
@@ -129,8 +129,7 @@ const wire = (
     HttpClient.HttpClient,
     Effect.flatMap(HttpClient.HttpClient, (inner) => Delivery.make(inner, { signal, timeout: Duration.millis(timeout), maxInFlight }))
   ).pipe(Layer.provide(options.client ?? FetchHttpClient.layer))
-  const form = protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf
-  const serialization = Layer.unwrap(Effect.map(Lifecycle, ({ infoUnsafe }) => Resource.layer(form, settings, infoUnsafe))).pipe(
+  const serialization = Layer.unwrap(Effect.map(Lifecycle, ({ infoUnsafe }) => Resource.layer(protocol, settings, infoUnsafe))).pipe(
     Layer.provide(Lifecycle.layer)
   )
   return Layer.mergeAll(Layer.fresh(client), serialization, OtlpExporter.layerFlusher)

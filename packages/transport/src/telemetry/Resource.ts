@@ -4,10 +4,13 @@
  */
 import type { AppInfo } from "@effect-kratos/core/Lifecycle"
 import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
 import * as Layer from "effect/Layer"
 import * as OtlpResource from "effect/observability/OtlpResource"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
-import type { Settings } from "./Settings.ts"
+import type { TraceData } from "effect/observability/OtlpTracer"
+import type { Otlp, Settings } from "./Settings.ts"
+import * as SpanEncoder from "./SpanEncoder.ts"
 
 /** What the resource says: `OTEL_SERVICE_NAME` first, then `OTEL_RESOURCE_ATTRIBUTES`, then the app. */
 export const attributes = (
@@ -26,7 +29,7 @@ export const placeholder = { serviceName: "unknown_service:node" }
 
 /** A serialization whose batches have the resource of the app. */
 export const layer = (
-  inner: Layer.Layer<OtlpSerialization.OtlpSerialization>,
+  protocol: Otlp["protocol"],
   settings: Pick<Settings, "resource" | "serviceName">,
   app: () => AppInfo
 ): Layer.Layer<OtlpSerialization.OtlpSerialization> =>
@@ -39,9 +42,11 @@ export const layer = (
         if (known?.app !== info) known = { app: info, resource: OtlpResource.make({ attributes: { ...attributes(settings, info) } }) }
         return known.resource
       }
+      const encode = SpanEncoder.make()
+      const traces = (data: TraceData): HttpBody.HttpBody =>
+        protocol === "http/json" ? serialization.traces(data) : HttpBody.uint8Array(encode(data), "application/x-protobuf")
       return OtlpSerialization.OtlpSerialization.of({
-        traces: ({ resourceSpans }) =>
-          serialization.traces({ resourceSpans: resourceSpans.map((one) => ({ ...one, resource: resource() })) }),
+        traces: ({ resourceSpans }) => traces({ resourceSpans: resourceSpans.map((one) => ({ ...one, resource: resource() })) }),
         metrics: ({ resourceMetrics }) => {
           for (const { scopeMetrics } of resourceMetrics) for (const scope of scopeMetrics) clean(scope)
           return serialization.metrics({ resourceMetrics: resourceMetrics.map((one) => ({ ...one, resource: resource() })) })
@@ -49,7 +54,7 @@ export const layer = (
         logs: ({ resourceLogs }) => serialization.logs({ resourceLogs: resourceLogs.map((one) => ({ ...one, resource: resource() })) })
       })
     })
-  ).pipe(Layer.provide(inner))
+  ).pipe(Layer.provide(protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf))
 
 interface Points {
   readonly dataPoints: ReadonlyArray<{ attributes?: Array<OtlpResource.KeyValue> }>
