@@ -30,3 +30,26 @@ export const remaining: Effect.Effect<Duration.Duration | undefined> = Effect.wi
 })
 
 const none: Effect.Effect<undefined> = Effect.succeed(undefined)
+
+/**
+ * Runs an effect, and the calls that it makes, with `time` less than what is left: it is kept for what comes after, the reply for example. Without effect where
+ * there is no deadline; nothing left where the deadline is nearer than that.
+ */
+export const reserve =
+  (time: Duration.Input) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    sooner(self, (left) => left - Duration.toMillis(Duration.fromInputUnsafe(time)))
+
+/** Runs an effect, and the calls that it makes, with a part of what is left, between 0 and 1: so that a second step has some too. */
+export const share =
+  (part: number) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    sooner(self, (left) => left * Math.min(1, part))
+
+const sooner = <A, E, R>(self: Effect.Effect<A, E, R>, budget: (left: number) => number): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => {
+    const deadline = fiber.getRef(Current)
+    if (deadline === undefined) return self
+    const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+    return Effect.provideService(self, Current, now + Math.max(0, budget(deadline - now)))
+  })

@@ -24,4 +24,16 @@ describe("Deadline", () => {
       assert.strictEqual(yield* left, 0)
     })
   )
+
+  it.effect("is shared between steps, and leaves time for what comes after", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      const under = <A>(effect: Effect.Effect<A>) => Effect.provideService(effect, Deadline.Current, 2000)
+      assert.strictEqual(yield* under(Deadline.share(0.5)(Deadline.Current)), 1500)
+      assert.strictEqual(yield* under(Deadline.share(2)(Deadline.Current)), 2000)
+      assert.strictEqual(yield* under(Deadline.reserve("300 millis")(Deadline.Current)), 1700)
+      assert.strictEqual(yield* under(Deadline.reserve("3 seconds")(Deadline.Current)), 1000)
+      assert.isUndefined(yield* Deadline.reserve("1 second")(Deadline.Current))
+    })
+  )
 })

@@ -22,6 +22,8 @@ export interface Options {
   readonly streams?: Duration.Input | undefined
   /** Limits by operation, `/package.Service/Method`; `"Infinity"` for none. */
   readonly operations?: Readonly<Record<string, Duration.Input>> | undefined
+  /** How much sooner the calls that a handler makes must be over, so that there is time to answer when they are not. Default: none. */
+  readonly reserve?: Duration.Input | undefined
 }
 
 /** The reason of the error, code 504. */
@@ -32,6 +34,7 @@ export const make = (limit: Duration.Input | Options): Aspect.Aspect<KratosError
   const options: Options = isOptions(limit) ? limit : { duration: limit }
   const unary = millis(options.duration)
   const streams = millis(options.streams)
+  const reserve = options.reserve === undefined ? 0 : millis(options.reserve)
   const operations = new Map(Object.entries(options.operations ?? {}).map(([operation, input]) => [operation, millis(input)]))
   return (effect) =>
     Effect.withFiber((fiber) => {
@@ -45,7 +48,9 @@ export const make = (limit: Duration.Input | Options): Aspect.Aspect<KratosError
       const late = Effect.suspend(() => Effect.fail(exceeded(call, deadline, own ? limit : undefined)))
       if (deadline <= now) return late
       // the fiber has what the effect needs, or it would not run it
-      const services = Context.add(fiber.context, Deadline.Current, deadline) as Context.Context<Effect.Services<typeof effect>>
+      const services = Context.add(fiber.context, Deadline.Current, Math.max(now, deadline - reserve)) as Context.Context<
+        Effect.Services<typeof effect>
+      >
       return timeLimit(effect, services, deadline, late)
     })
 }

@@ -175,4 +175,14 @@ describe("Timeout", () => {
       assert.strictEqual(most, 1)
     })
   )
+
+  it.effect("keeps time for the answer when it is asked to", () =>
+    Effect.gen(function* () {
+      const aspect = Timeout.make({ duration: "1 second", reserve: "100 millis" })
+      assert.strictEqual(yield* CallFixture.run(CallFixture.make(), aspect(Deadline.Current)), 900)
+      assert.strictEqual(yield* CallFixture.run(CallFixture.make({ deadline: 500 }), aspect(Deadline.Current)), 400)
+      assert.strictEqual(yield* CallFixture.run(CallFixture.make({ deadline: 50 }), aspect(Deadline.Current)), 0)
+      assert.deepInclude(yield* end(aspect), { after: 1000 })
+    })
+  )
 })
