@@ -44,7 +44,6 @@ const members: Readonly<Record<string, ReadonlySet<string>>> = {
 const modules: Readonly<Record<string, ReadonlySet<string>>> = {
   timers: new Set(["*"]),
   "timers/promises": new Set(["*"]),
-  perf_hooks: new Set(["performance"]),
   crypto: new Set([...members["crypto"]!, "webcrypto"]),
   process: members["process"]!
 }
