@@ -14,7 +14,7 @@ const steps = Schema.Array(
 /** Uses up what the budget gives at `now`. */
 const drain = (self: RetryBudget.RetryBudget, now: number): number => {
   let retries = 0
-  while (retries < 100_000 && self.tryRetry(now)) retries++
+  while (retries < 1000 && self.tryRetry(now)) retries++
   return retries
 }
 
@@ -70,7 +70,7 @@ describe("RetryBudget", () => {
     for (let now = 0; now < 60_000; now += 2) {
       self.call(now)
       attempts++
-      while (self.tryRetry(now)) attempts++
+      attempts += drain(self, now)
     }
     assert.isAtMost(attempts, 30_000 * 1.2 + 610)
     assert.isAtLeast(attempts, 30_000 * 1.2)

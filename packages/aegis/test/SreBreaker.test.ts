@@ -214,6 +214,32 @@ describe("SreBreaker at 1,000 calls a second", () => {
     }).pipe(Random.withSeed("own"))
   )
 
+  it.effect("takes an interrupted call neither for a failure nor for a success", () =>
+    Effect.gen(function* () {
+      const self = yield* SreBreaker.make({ minimumRequests: 1, recovery: "formula" })
+      const protect = SreBreaker.protect(self)
+      for (let i = 0; i < 5; i++) yield* Fiber.interrupt(yield* Effect.forkChild(protect(Effect.never), { startImmediately: true }))
+      assert.strictEqual(self.rejection(0), 0)
+      yield* Effect.exit(protect(Effect.fail("down")))
+      assert.strictEqual(self.rejection(0), 1 / 2)
+    })
+  )
+
+  it("waits up to a fifth longer for a probe, by chance", () => {
+    for (const [draw, wait] of [
+      [0, 1000],
+      [0.5, 1100],
+      [0.999, 1199.8]
+    ] as const) {
+      const self = SreBreaker.makeUnsafe({}, Chance.constant(draw))
+      mark(self, 0, 0, 30)
+      self.tryAcquire(0)
+      assert.deepStrictEqual([self.rejection(wait - 0.1), self.tryAcquire(wait - 0.1)], [1, 0])
+      assert.strictEqual(self.rejection(wait + 0.1), 0)
+      assert.notStrictEqual(self.tryAcquire(wait + 0.1), 0)
+    }
+  })
+
   it("hears nothing of calls that were sent before it opened", () => {
     const self = SreBreaker.makeUnsafe({}, Chance.constant(0))
     const early = self.tryAcquire(0)
