@@ -43,6 +43,7 @@ export const make = Effect.fnUntraced(function* (common: Partial<NodeConfig> = {
           name: "chaos",
           ttl: 3000,
           retries: false,
+          limited: false,
           broken: false,
           wait: 0,
           burn: 0,

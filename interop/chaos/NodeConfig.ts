@@ -16,6 +16,8 @@ export const NodeConfig = Schema.Struct({
   upstream: Schema.optionalKey(Schema.String),
   /** Tries calls to the next node again. */
   retries: Schema.Boolean,
+  /** Sheds load, as `RateLimit.bbr` does. */
+  limited: Schema.Boolean,
   /** Answers every unary call with 503. */
   broken: Schema.Boolean,
   /** Time that a unary call waits, in milliseconds. */

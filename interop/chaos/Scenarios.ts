@@ -4,6 +4,8 @@ import type { Scenario } from "./Scenario.ts"
 
 const scenarios: Readonly<Record<string, () => Promise<{ readonly scenario: Scenario }>>> = {
   kill: () => import("./scenarios/kill.ts"),
+  slow: () => import("./scenarios/slow.ts"),
+  overload: () => import("./scenarios/overload.ts"),
   down: () => import("./scenarios/down.ts"),
   disconnects: () => import("./scenarios/disconnects.ts"),
   leak: () => import("./scenarios/leak.ts"),

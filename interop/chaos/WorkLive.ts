@@ -50,8 +50,9 @@ export const layer = ({ broken, burn, census, next, node, sink, wait }: Options)
     Effect.gen(function* () {
       yield* open
       if (broken) return yield* KratosError.serviceUnavailable("BROKEN", `${node} is broken`)
-      if (burn > 0) spend(burn)
       if (wait > 0) yield* Effect.sleep(wait)
+      // what it has waited for has to be worked on
+      if (burn > 0) spend(burn)
       if (next !== undefined) return yield* Journal.relay(next[method]({ waitMs: request.waitMs }))
       if (request.waitMs > 0) yield* Effect.sleep(request.waitMs)
       return {}

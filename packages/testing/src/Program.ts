@@ -62,6 +62,9 @@ export const start = Effect.fnUntraced(function* <A>(
   const ended = yield* Deferred.make<Exited>()
   let running = true
   let stderr = ""
+  // what it says before it is ready, for those that log to standard output
+  let prologue = ""
+  const said = () => `${prologue}${stderr}`.slice(-2000)
 
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -71,7 +74,7 @@ export const start = Effect.fnUntraced(function* <A>(
       })
       const end = (code: Exited["code"], why: string) => {
         running = false
-        Deferred.doneUnsafe(ready, Effect.fail(failed(`${why} before it was ready: ${stderr.slice(-2000)}`)))
+        Deferred.doneUnsafe(ready, Effect.fail(failed(`${why} before it was ready: ${said()}`)))
         Deferred.doneUnsafe(ended, Effect.succeed({ code, stderr }))
       }
       child.on("error", (cause) => end(1, cause.message))
@@ -82,10 +85,13 @@ export const start = Effect.fnUntraced(function* <A>(
       let waiting = true
       readline.createInterface({ input: child.stdout, crlfDelay: Infinity }).on("line", (line) => {
         if (!waiting) return options.onLine?.(line)
-        const said = options.ready(line)
-        if (said === undefined) return
+        const answer = options.ready(line)
+        if (answer === undefined) {
+          prologue = `${prologue}${line}\n`.slice(-MAX_STDERR)
+          return
+        }
         waiting = false
-        Deferred.doneUnsafe(ready, Effect.succeed(said))
+        Deferred.doneUnsafe(ready, Effect.succeed(answer))
       })
       return child
     }),
@@ -98,15 +104,15 @@ export const start = Effect.fnUntraced(function* <A>(
   )
   const signal = (name: NodeJS.Signals) => Effect.sync(() => void (running && child.kill(name)))
   const exited = Deferred.await(ended)
-  const said = yield* Deferred.await(ready).pipe(
+  const answer = yield* Deferred.await(ready).pipe(
     Effect.timeoutOrElse({
       duration: options.readyTimeout ?? "30 seconds",
-      orElse: () => Effect.suspend(() => Effect.fail(failed(`was not ready in time: ${stderr.slice(-2000)}`)))
+      orElse: () => Effect.suspend(() => Effect.fail(failed(`was not ready in time: ${said()}`)))
     })
   )
   return {
     pid: child.pid ?? -1,
-    ready: said,
+    ready: answer,
     isRunning: () => running,
     signal,
     terminate: Effect.andThen(signal("SIGTERM"), exited),
