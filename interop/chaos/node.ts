@@ -46,7 +46,7 @@ const Main = Layer.unwrap(
           services: [Work],
           host: "127.0.0.1",
           port: 0,
-          aspects: limited ? Aspect.compose(Journal.server(id, sink), RateLimit.bbr()) : Journal.server(id, sink)
+          aspects: limited ? Aspect.compose(RateLimit.bbr(), Journal.server(id, sink)) : Journal.server(id, sink)
         })
       ),
       Layer.provide(WorkLive.layer({ node: id, sink, census, broken, wait, burn, next }))
