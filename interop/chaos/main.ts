@@ -7,6 +7,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { parseArgs } from "node:util"
 import type { Scenario } from "./Scenario.ts"
 import { load, names } from "./Scenarios.ts"
@@ -64,7 +65,10 @@ const main = Effect.gen(function* () {
     }
     if (!verdict.holds) process.exitCode = 1
   }
-  if (!values.json && chosen.length > 1) yield* Console.log(`${passed} passed, ${failed} failed, 0 skipped`)
+  if (!values.json) yield* Console.log(`${passed} passed, ${failed} failed, 0 skipped`)
 })
 
-NodeRuntime.runMain(main)
+// standard output is the verdict's
+const log = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
+
+NodeRuntime.runMain(Effect.provide(main, log))
