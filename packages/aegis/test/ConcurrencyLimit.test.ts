@@ -60,6 +60,23 @@ describe("ConcurrencyLimit", () => {
     assert.strictEqual(self.limit(), 10)
   })
 
+  it("does not take for usual what was load long ago", () => {
+    const self = ConcurrencyLimit.make({ initial: 20, minimum: 1, maximum: 20 })
+    let now = 0
+    const windows = (count: number, latency: number) => {
+      for (let i = 0; i < count; i++) {
+        now += 200
+        while (self.tryAcquire());
+        while (self.inFlight() > 0) self.succeed(now - latency, now)
+      }
+      return self.limit()
+    }
+    assert.strictEqual(windows(700, 100), 20)
+    assert.strictEqual(windows(60, 10), 20)
+    // against a hundred milliseconds these would be nothing
+    assert.isAtMost(windows(5, 60), 15)
+  })
+
   it("learns nothing from a client that uses less than half of its limit", () => {
     const self = ConcurrencyLimit.make({ initial: 100 })
     for (let now = 0; now < 10_000; now += 10) {

@@ -49,6 +49,14 @@ describe("RetryBudget", () => {
     assert.strictEqual(self.remaining(0), 0)
   })
 
+  it("loses no retry to the rounding of its ratio", () => {
+    // 100 · 0.29 is a little less than 29
+    const self = RetryBudget.make({ ratio: 0.29, perSecond: 0 })
+    for (let i = 0; i < 100; i++) self.call(0)
+    assert.strictEqual(self.remaining(0), 29)
+    assert.strictEqual(drain(self, 0), 29)
+  })
+
   it("gives ten a second to a client without calls, not more after it was idle", () => {
     const self = RetryBudget.make()
     assert.strictEqual(drain(self, 0), 10)

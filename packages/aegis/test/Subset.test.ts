@@ -27,6 +27,14 @@ describe("Subset", () => {
     assert.deepStrictEqual(Subset.select("1", ["2", "2", "2", "3"], 3, same), ["2", "3"])
   })
 
+  it("begins behind the hash of the key, not on it", () => {
+    const members = Array.from({ length: 40 }, (_, i) => `user.v1-${i}`)
+    // the first point of a member is the hash of 0 and its name
+    const first = (key: string) => Subset.select(key, members, 1, same)[0]
+    const onPoint = members.filter((name) => first(`0${name}`) === name)
+    assert.isAtMost(onPoint.length, 5, "but for neighbours of one member")
+  })
+
   it("is everything when there is no more, or no limit", () => {
     assert.deepStrictEqual(Subset.select("a", ["b", "a"], 2, same), ["b", "a"])
     assert.deepStrictEqual(Subset.select("a", ["b", "a"], 0, same), ["b", "a"])
