@@ -20,7 +20,8 @@ export const benches = [
   "startup",
   "memory",
   "codec",
-  "aegis"
+  "aegis",
+  "selector"
 ] as const
 export type BenchName = (typeof benches)[number]
 

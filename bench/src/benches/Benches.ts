@@ -12,6 +12,7 @@ import * as Latency from "./Latency.ts"
 import type { Machine } from "./Machine.ts"
 import * as Memory from "./Memory.ts"
 import * as Rest from "./Rest.ts"
+import * as Selector from "./Selector.ts"
 import * as Startup from "./Startup.ts"
 import * as Streams from "./Streams.ts"
 import * as Unary from "./Unary.ts"
@@ -34,7 +35,8 @@ const benches: Readonly<Record<BenchName, Make>> = {
   startup: Startup.startup,
   memory: Memory.memory,
   codec: Codec.codec,
-  aegis: Aegis.aegis
+  aegis: Aegis.aegis,
+  selector: Selector.selector
 }
 
 /** The benches that the arguments ask for. Fails when a load program is missing or a named subject exists in none of them. */

@@ -6,7 +6,7 @@ import type { Attempt } from "./Attempt.ts"
 
 /** The time in which the past loses its weight. */
 const TAU = 600_000_000
-/** The load of one call on a node of which there is no sample. */
+/** The load of one call on a node of which nothing is known. */
 const PENALTY = 100_000
 /** Added to every latency, so that what is near is not preferred for fractions of a millisecond. */
 const COMPENSATION = 5_000_000
@@ -20,7 +20,8 @@ export class Ewma {
   /** When it was picked last. */
   lastPick = Number.NEGATIVE_INFINITY
   private lag = 0
-  private sampled = false
+  /** A call has ended. */
+  private known = false
   private success = SUCCESS
   private stamp = 0
   private inFlight = 1
@@ -52,14 +53,13 @@ export class Ewma {
     this.inFlight--
     const { outcome } = attempt
     if (outcome === "cancelled" || outcome === "unprocessed") return
-    const since = Math.max(0, now - this.stamp)
+    const keep = this.known ? Math.exp(-Math.max(0, now - this.stamp) / TAU) : 0
     this.stamp = now
-    const keep = this.sampled ? Math.exp(-since / TAU) : 0
-    if (attempt.call.kind === "unary") {
-      this.lag = Math.floor(this.lag * keep + Math.max(0, now - attempt.mark) * (1 - keep))
-      this.sampled = true
-    }
+    this.known = true
     this.success = this.success * keep + (outcome === "failure" ? 0 : SUCCESS) * (1 - keep)
+    if (attempt.call.kind !== "unary") return
+    const old = this.lag === 0 ? 0 : keep
+    this.lag = Math.floor(this.lag * old + Math.max(0, now - attempt.mark) * (1 - old))
   }
 
   /** The higher, the sooner it should be picked. */
@@ -69,7 +69,7 @@ export class Ewma {
   }
 
   private load(now: number): number {
-    if (!this.sampled) return PENALTY * this.inFlight
+    if (!this.known) return PENALTY * this.inFlight
     if (now - this.predictedAt > CACHED) {
       this.predicted = this.predict(now)
       this.predictedAt = now
