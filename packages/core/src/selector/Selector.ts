@@ -221,7 +221,7 @@ export class Selector<T> {
     }
     if (list.length === 0) return undefined
     if (this.warming > 0) this.warm()
-    const chosen = this.choose(list, call)
+    const chosen = list.length === 1 ? list[0]! : this.choose(list, call)
     // a call that was on a node already, and is tried again, had better go to another
     if (
       chosen.node.address !== call.peer &&
@@ -319,7 +319,8 @@ export class Selector<T> {
     member.inFlight++
     const attempt = new Try(this, member, call)
     this.balancer.started?.(attempt)
-    for (const gate of this.gates) gate.started?.(attempt)
+    // a loop would cost more than the rest of it, where there are none
+    if (this.gates.length > 0) for (const gate of this.gates) gate.started?.(attempt)
     return attempt
   }
 
@@ -330,9 +331,10 @@ export class Selector<T> {
     if (outcome === "success") candidate.record.successes++
     else if (outcome === "failure") candidate.record.failures++
     this.balancer.ended?.(attempt)
+    if (this.gates.length === 0) return
     for (const gate of this.gates) gate.done?.(attempt)
     // a limit may have room for a call that waits
-    if (this.gates.length > 0) this.owner.onChange()
+    this.owner.onChange()
   }
 
   /** What an error of a reply says of the node. */
