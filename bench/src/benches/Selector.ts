@@ -11,8 +11,8 @@ import * as Served from "./Served.ts"
 const names = ["wrr", "p2c", "random", "least-request", "consistent-hash", "filtered", "effect-hashring"] as const
 
 const subjects: ReadonlyArray<Subject.Subject> = names.map((name) => {
-  const subject = Subject.node(name, "selector")
-  return { ...subject, command: [...subject.command, name] }
+  const { command, missing } = Subject.node(name, "selector")
+  return { name, command: [...command, name], missing }
 })
 
 export const selector = ({ cores }: Machine): Effect.Effect<Bench> =>

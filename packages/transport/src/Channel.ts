@@ -118,24 +118,29 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
-  /** The same where one call may have what another cannot. */
+  /** The same where one call may have what another cannot: as long as some of the first calls get on. */
   const serveEach = (): void => {
-    for (const waiter of queue.peek(LOOKAHEAD)) {
-      // another one's end may have been its own
-      if (!waiter.queued) continue
-      const connection = pick(waiter.call)
-      if (connection !== undefined) {
-        if (!give(waiter, connection)) return
-      } else if (selector.refusal !== undefined) {
-        queue.remove(waiter)
-        waiter.onFailure(selector.refusal)
-      } else {
-        starve(
-          selector.eligible(waiter.call).map(({ value }) => value),
-          waiter
-        )
+    for (let before = queue.size + 1; queue.size > 0 && queue.size < before;) {
+      before = queue.size
+      for (const waiter of queue.peek(LOOKAHEAD)) {
+        // another one's end may have been its own
+        if (waiter.queued && !serveOne(waiter)) return
       }
     }
+  }
+
+  /** False when the next call has to wait for this one. */
+  const serveOne = (waiter: Waiter): boolean => {
+    const connection = pick(waiter.call)
+    if (connection !== undefined) return give(waiter, connection)
+    if (selector.refusal !== undefined) {
+      queue.remove(waiter)
+      waiter.onFailure(selector.refusal)
+    } else {
+      const nodes = selector.eligible(waiter.call).map(({ value }) => value)
+      starve(nodes, waiter)
+    }
+    return true
   }
 
   /** False when the next call has to wait for this one. */

@@ -383,6 +383,48 @@ describe("nodes of calls over gRPC", () => {
     })
   )
 
+  it.effect("a queue of calls that none of their nodes can take fails to the last one", () =>
+    Effect.gen(function* () {
+      const { echo } = yield* fleet({
+        count: 2,
+        instance: (i) => (i === 1 ? { version: "2", endpoints: ["grpc://127.0.0.1:1", "http://127.0.0.1:1"] } : { version: "1" }),
+        selector: { filters: [Filter.version("2")] }
+      })
+      const calls = Array.from({ length: 200 }, () => Effect.flip(echo.unary({})))
+      for (const failure of yield* Effect.all(calls, { concurrency: "unbounded" })) assert.strictEqual(KratosError.code(failure), 503)
+    })
+  )
+
+  it.effect("over HTTP/1.1 a node that refused a connection is left alone, and asked again after a while", () =>
+    Effect.gen(function* () {
+      const shared = yield* serve({ wire: memory })
+      const { host, port } = shared.address
+      const asked = { dead: 0 }
+      const network: Network.NetworkShape = {
+        ...shared.network,
+        connect: (to) => Effect.suspend(() => ((asked.dead += to.port === 1 ? 1 : 0), shared.network.connect(to)))
+      }
+      const { Echo } = yield* Effect.promise(() => import("./gen/test/v1/echo_effect.ts"))
+      const context = yield* Layer.build(
+        Layer.fresh(Echo.client(`direct:///127.0.0.1:1,${host}:${port}`, { protocol: "connect", http: "1.1" })).pipe(
+          Layer.provide(Layer.fresh(Channels.layerDirect)),
+          Layer.provide(Layer.succeed(Network.Network, network))
+        )
+      )
+      const echo = Context.get(context, Echo)
+      const ask = Effect.repeat(echo.unary({ text: "x" }), { times: 20 })
+      yield* ask
+      assert.strictEqual(asked.dead, 1)
+      yield* TestClock.adjust("2 seconds")
+      yield* ask
+      assert.strictEqual(asked.dead, 2)
+      // the pauses grow
+      yield* TestClock.adjust("1 second")
+      yield* ask
+      assert.strictEqual(asked.dead, 2)
+    })
+  )
+
   it.effect("a client uses 25 nodes of a large service, or as many as it is told", () =>
     Effect.gen(function* () {
       const shared = yield* serve({ wire: memory })
