@@ -221,6 +221,8 @@ const forwarded: Target = {
 }
 
 const TARGETS = [
+  "dns:///",
+  "_grpc._tcp.",
   "discovery:///",
   "direct:///",
   "unix:///",
@@ -253,6 +255,12 @@ const targetText: Target = {
     const parsed = TargetText.parse(text)
     if (parsed._tag === "Invalid") return holds(parsed.message !== "", () => "no message")
     if (parsed._tag === "Discovery") return holds(parsed.name !== "", () => "no name")
+    if (parsed._tag === "Dns") {
+      const { question } = parsed
+      return "srv" in question
+        ? holds(question.srv.startsWith("_"), () => question.srv)
+        : holds(question.host !== "" && question.port >= 1 && question.port <= 65_535, () => `${question.host}:${question.port}`)
+    }
     holds(parsed.addresses.length > 0, () => "no address")
     for (const { host, path, port } of parsed.addresses)
       holds(host !== "" && (path !== undefined || (port >= 1 && port <= 65_535)), () => `${host}:${port}`)

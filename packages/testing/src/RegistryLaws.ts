@@ -36,7 +36,8 @@ export interface Place {
 }
 
 export interface Options {
-  /** For a change to be seen; how long a law waits before it fails. More than the time to live. Default 20 seconds. */
+  /** For a change to be seen; how long a law waits before it fails. More than the time to live, and
+   * than the time that a watch lets a returned registry settle. Default 20 seconds. */
   readonly patience?: Duration.Input | undefined
   /** How many instances the registry has to bear. Default 1,000. */
   readonly many?: number | undefined

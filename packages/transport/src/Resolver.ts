@@ -5,6 +5,8 @@
 import * as Endpoint from "@effect-kratos/core/Endpoint"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
 import type { Discovery } from "@effect-kratos/core/registry/Discovery"
+import type { RegistryError } from "@effect-kratos/core/registry/RegistryError"
+import type { ServiceInstance } from "@effect-kratos/core/registry/ServiceInstance"
 import * as Node from "@effect-kratos/core/selector/Node"
 import * as Selector from "@effect-kratos/core/selector/Selector"
 import * as Subset from "@effect-kratos/core/selector/Subset"
@@ -14,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Dns from "./Dns.ts"
 import { type Address, text } from "./Network.ts"
 import type * as Target from "./Target.ts"
 
@@ -38,6 +41,8 @@ export const resolve = (target: Target.Target, scheme: Endpoint.Scheme, discover
   switch (target._tag) {
     case "Direct":
       return fixed(target.addresses)
+    case "Dns":
+      return watch(target.name, scheme, Dns.watch(target.name, target.question, [scheme]))
     case "Invalid":
       return Stream.fail(KratosError.badRequest("TARGET", target.message))
     case "Discovery":
@@ -48,13 +53,13 @@ export const resolve = (target: Target.Target, scheme: Endpoint.Scheme, discover
               `discovery:///${target.name} needs Channels.layer with a Discovery; Channels.layerDirect has none`
             )
           )
-        : watch(target.name, scheme, discovery)
+        : watch(target.name, scheme, discovery.watch(target.name))
   }
 }
 
 /** The endpoints of a service with a scheme, as they change. A registry that fails is asked again a second later; what was known stays. */
-const watch = (name: string, scheme: Endpoint.Scheme, discovery: Discovery["Service"]): Nodes =>
-  discovery.watch(name).pipe(
+const watch = (name: string, scheme: Endpoint.Scheme, lists: Stream.Stream<ReadonlyArray<ServiceInstance>, RegistryError>): Nodes =>
+  lists.pipe(
     Stream.tapError((error) => Effect.logWarning(`discovery of ${name} failed, trying again`, error)),
     Stream.retry(Schedule.spaced("1 second")),
     Stream.mapError((cause) => KratosError.serviceUnavailable("NODE_NOT_FOUND", `discovery of ${name} failed`, { cause })), // the schedule does not end

@@ -48,7 +48,9 @@ export const keep = <E, R>(options: Options<E, R>): Stream.Stream<Instances, E, 
         let settling: Fiber.Fiber<void> | undefined
         const tell = Effect.sync(() => {
           const ids = new Set(listed.map(({ id }) => id))
-          told = [...listed, ...remembered.filter(({ id }) => !ids.has(id))].sort(ServiceInstance.byId)
+          // one that is listed again and then leaves has left
+          remembered = remembered.filter(({ id }) => !ids.has(id))
+          told = [...listed, ...remembered].sort(ServiceInstance.byId)
           Queue.offerUnsafe(queue, told)
         })
         const forget = Effect.suspend(() => {

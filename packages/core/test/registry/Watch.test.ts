@@ -196,3 +196,22 @@ describe("Watch.keep", () => {
     }).pipe(Effect.scoped, Effect.provide(logged()))
   )
 })
+
+it.effect("an instance that is listed again after the registry's return, and then leaves, has left", () =>
+  Effect.gen(function* () {
+    const registry = make()
+    registry.current = "ab"
+    const { seen } = yield* follow(registry)
+    yield* registry.break("")
+    yield* TestClock.adjust("3 seconds")
+    yield* registry.say("a")
+    yield* TestClock.adjust(0)
+    // b is given the time to come back
+    assert.strictEqual(seen.at(-1), "ab")
+    yield* registry.say("")
+    yield* TestClock.adjust(0)
+    assert.strictEqual(seen.at(-1), "b")
+    yield* TestClock.adjust("30 seconds")
+    assert.strictEqual(seen.at(-1), "")
+  }).pipe(Effect.scoped, Effect.provide(logged()))
+)
