@@ -5,6 +5,8 @@ import * as Auth from "@effect-kratos/core/aspect/Auth"
 import * as Bulkhead from "@effect-kratos/core/aspect/Bulkhead"
 import * as FaultInjection from "@effect-kratos/core/aspect/FaultInjection"
 import * as Match from "@effect-kratos/core/aspect/Match"
+import * as MetadataPropagation from "@effect-kratos/core/aspect/MetadataPropagation"
+import * as Priority from "@effect-kratos/core/aspect/Priority"
 import * as RateLimit from "@effect-kratos/core/aspect/RateLimit"
 import * as Validation from "@effect-kratos/core/aspect/Validation"
 import { Call } from "@effect-kratos/core/Call"
@@ -276,6 +278,41 @@ describe("fallback", () => {
         const seen: Array<string> = []
         const exit = yield* Effect.exit(Stream.runForEach(echo.serverStream({}), ({ text }) => Effect.sync(() => void seen.push(text))))
         assert.deepStrictEqual([seen, KratosError.statusFromExit(exit).reason], [["first"], "DOWN"], side)
+      }
+    })
+  )
+})
+
+describe("metadata and priority", () => {
+  it.effect("go through a service to the one behind it, for every kind of call: what is global all the way, what is local one hop", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const note: Any = Aspect.observe({
+        start: ({ method, request }) => {
+          const keys = ["x-md-global-tenant", "x-md-local-user", Priority.key, "x-other"]
+          seen.push(`${method} ${keys.map((key) => request.get(key)?.[0] ?? "-").join(" ")}`)
+        },
+        end: () => undefined
+      })
+      const server = Aspect.compose(Priority.server, MetadataPropagation.server)
+      const client = Aspect.compose(Priority.client, MetadataPropagation.client)
+      const back = yield* join({ aspects: Aspect.compose(server, note), client: { aspects: client } })
+      const front = yield* join({
+        aspects: Aspect.compose(server, note),
+        client: { aspects: client },
+        implementation: implement({
+          unary: (request) => back.echo.unary({ text: request.text }),
+          serverStream: (request) => back.echo.serverStream({ text: request.text }),
+          clientStream: (requests) => back.echo.clientStream(Stream.map(requests, ({ text }) => ({ text }))),
+          bidi: (requests) => back.echo.bidi(Stream.map(requests, ({ text }) => ({ text })))
+        })
+      })
+      for (const [method, call] of Object.entries<Effect.Effect<unknown, unknown>>(calls(front.echo))) {
+        yield* call.pipe(
+          MetadataPropagation.with({ "x-md-global-tenant": "t", "x-md-local-user": "ada", "x-other": "o" }),
+          Priority.with("SHEDDABLE")
+        )
+        assert.deepStrictEqual(seen.splice(0), [`${method} t ada SHEDDABLE o`, `${method} t - SHEDDABLE -`])
       }
     })
   )

@@ -55,18 +55,23 @@ export const makeServer = (options: Options = {}): Aspect.Aspect => {
   const { constants = {}, prefixes = ["x-md-"] } = options
   const fixed = Metadata.fromRecord(constants)
   const matches = startsWith(prefixes)
-  return (call) =>
-    Effect.withFiber((fiber) => {
-      let kept: Metadata.MutableMetadata | undefined = undefined
-      for (const [key, values] of Context.getUnsafe(fiber.context, Call).request) {
-        if (!matches(key)) continue
-        kept ??= Metadata.clone(fixed)
-        for (const value of values) Metadata.add(kept, key, value)
-      }
-      const incoming = kept ?? fixed
-      // also when empty, should this call be served inside another one
-      return incoming.size === 0 && fiber.getRef(Incoming).size === 0 ? call : Effect.provideService(call, Incoming, incoming)
-    })
+  const incomingOf = (request: Metadata.Metadata): Metadata.Metadata => {
+    let kept: Metadata.MutableMetadata | undefined = undefined
+    for (const [key, values] of request) {
+      if (!matches(key)) continue
+      kept ??= Metadata.clone(fixed)
+      for (const value of values) Metadata.add(kept, key, value)
+    }
+    return kept ?? fixed
+  }
+  const context: Aspect.ContextOf = ({ request }, services) => {
+    const incoming = incomingOf(request)
+    // also when empty, should this call be served inside another one
+    return incoming.size === 0 && Context.get(services, Incoming).size === 0 ? services : Context.add(services, Incoming, incoming)
+  }
+  const wrap: Aspect.Aspect = (call) =>
+    Effect.withFiber((fiber) => Effect.provideContext(call, context(Context.getUnsafe(fiber.context, Call), fiber.context)!))
+  return Aspect.contextual(wrap, context)
 }
 
 /** Sends constants, then `Outgoing`, then the part of `Incoming` that goes on. Default prefix: `x-md-global-`. */
