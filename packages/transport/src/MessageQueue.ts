@@ -56,13 +56,17 @@ export class MessageQueue<A, E> {
     return this.cost >= READ_AHEAD
   }
 
-  /** A message has come. */
-  hasBegun = false
+  private begun = false
+
+  /** A message has come, here or where the messages come from. */
+  get hasBegun(): boolean {
+    return this.begun || this.followed !== undefined
+  }
 
   /** `bytes`: the size of the message, after decompression. */
   push(message: A, bytes = 0): void {
     if (this.ended !== undefined || this.closed) return
-    this.hasBegun = true
+    this.begun = true
     this.messages.push(message)
     this.cost += bytes + OVERHEAD
   }

@@ -8,6 +8,7 @@ import * as Match from "@effect-kratos/core/aspect/Match"
 import * as MetadataPropagation from "@effect-kratos/core/aspect/MetadataPropagation"
 import * as Priority from "@effect-kratos/core/aspect/Priority"
 import * as RateLimit from "@effect-kratos/core/aspect/RateLimit"
+import * as Retry from "@effect-kratos/core/aspect/Retry"
 import * as Validation from "@effect-kratos/core/aspect/Validation"
 import { Call } from "@effect-kratos/core/Call"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
@@ -262,6 +263,38 @@ describe("fallback", () => {
         const { echo } = yield* join(options)
         assert.strictEqual((yield* echo.unary({ ...request, text: "it" })).text, "instead of it")
       }
+    })
+  )
+
+  it.effect("comes after the last of several attempts, and not when one of them has begun to answer", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const down = KratosError.serviceUnavailable("DOWN", "is down")
+      const { echo } = yield* join({
+        client: { aspects: Aspect.compose(unavailable, Retry.make({ maxAttempts: 3, initialBackoff: 0, idempotent: true })) },
+        implementation: implement({
+          unary: () => Effect.suspend(() => (attempts++, Effect.fail(down))),
+          serverStream: ({ count }) =>
+            Stream.suspend(() => {
+              attempts++
+              // the second attempt says something before it fails
+              return attempts === count ? Stream.concat(Stream.make({ text: "first" }), Stream.fail(down)) : Stream.fail(down)
+            })
+        })
+      })
+      const stream = (count: number) =>
+        Effect.gen(function* () {
+          attempts = 0
+          const seen: Array<string> = []
+          const call = Stream.runForEach(echo.serverStream({ count }), ({ text }) => Effect.sync(() => void seen.push(text)))
+          const { code } = KratosError.statusFromExit(yield* Effect.exit(call))
+          return [attempts, code, ...seen]
+        })
+      assert.strictEqual((yield* echo.unary({})).text, "stale")
+      assert.strictEqual(attempts, 3)
+      assert.deepStrictEqual(yield* stream(0), [3, 200, "stale", "staler"])
+      assert.deepStrictEqual(yield* stream(2), [2, 503, "first"])
+      assert.deepStrictEqual(yield* stream(1), [1, 503, "first"])
     })
   )
 
