@@ -127,7 +127,8 @@ describe("a rate limit", () => {
     Effect.gen(function* () {
       let permille = 1000
       const limit = RateLimit.bbr()
-      const provided: Any = (effect) => Effect.provideService(limit(effect), CpuUsage.CpuUsage, { permille: () => permille })
+      const usage = { permille: () => permille }
+      const provided: Any = (effect) => Effect.provideService(limit(effect), CpuUsage.CpuUsage, usage)
       const { echo, journal } = yield* join({ aspects: provided })
       const held = yield* Effect.forEach([1, 2], () => Effect.forkChild(echo.unary({ delayMs: 1_000_000 })))
       yield* until(Effect.sync(() => journal.open.ref.current === 2))

@@ -7,7 +7,7 @@
  * `google.rpc.RetryInfo`, `grpc-retry-pushback-ms` and `retry-after`. A call counts until its end, a stream until its last message.
  */
 import * as BbrLimiter from "@effect-kratos/aegis/BbrLimiter"
-import { CpuUsage } from "@effect-kratos/aegis/CpuUsage"
+import { CpuUsage, type Shape as CpuUsageShape } from "@effect-kratos/aegis/CpuUsage"
 import * as TokenBucket from "@effect-kratos/aegis/TokenBucket"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -47,36 +47,53 @@ export interface BbrOptions extends BbrLimiter.Options {
   readonly onRejected?: ((call: CallShape) => void) | undefined
 }
 
-/** What the limiter sees, for metrics and tests; undefined before the first call. */
+/** What the limiter that was used last sees, for metrics and tests; undefined before the first call. */
 export interface Bbr extends Aspect.Aspect<KratosError.KratosError, CpuUsage> {
   readonly snapshot: (now: number) => BbrLimiter.Snapshot | undefined
 }
 
-/** One limiter for all calls that go through the aspect. */
+/** One limiter for all calls that go through the aspect in a program, which is to say: for each `CpuUsage`. */
 export const bbr = (options: BbrOptions = {}): Bbr => {
   const { onRejected, priorities = false } = options
   const refused = Aspect.reject(KratosError.tooManyRequests(reason, message))
-  const gates = priorities === false ? undefined : gatesOf(priorities === true ? {} : priorities)
   // with gates, it is they that look at the processor
-  const limits = gates === undefined ? options : { ...options, cpuThreshold: Infinity }
-  let limiter: BbrLimiter.BbrLimiter | undefined
+  const limits = priorities === false ? options : { ...options, cpuThreshold: Infinity }
+  const make = (usage: CpuUsageShape): Limiting => ({
+    usage,
+    limiter: BbrLimiter.makeUnsafe(limits, usage),
+    gates: priorities === false ? undefined : gatesOf(priorities === true ? {} : priorities)
+  })
+  const others = new WeakMap<CpuUsageShape, Limiting>()
+  let last: Limiting | undefined
+  const limitingOf = (usage: CpuUsageShape): Limiting => {
+    if (last !== undefined && last.usage === usage) return last
+    let found = others.get(usage)
+    if (found === undefined) others.set(usage, (found = make(usage)))
+    return (last = found)
+  }
   const aspect = Aspect.observe<number, KratosError.KratosError, CpuUsage>({
     start: (call, services) => {
       const now = clockOf(services)
-      const usage = Context.get(services, CpuUsage)
-      limiter ??= BbrLimiter.makeUnsafe(limits, usage)
+      const { gates, limiter, usage } = limitingOf(Context.get(services, CpuUsage))
       const gate = gates?.get(priorityOf(call, services))
       if (gate?.isShut(limiter, usage.permille(), now) !== true && limiter.tryAcquire(now)) return now
       onRejected?.(call)
       return refused
     },
     end: (_call, exit, start, services) => {
+      const { limiter } = limitingOf(Context.get(services, CpuUsage))
       // a call that its client gave up says nothing of what the service can do
-      if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) limiter!.cancel()
-      else limiter!.done(start, clockOf(services))
+      if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) limiter.cancel()
+      else limiter.done(start, clockOf(services))
     }
   })
-  return Object.assign(aspect, { snapshot: (now: number) => limiter?.snapshot(now) })
+  return Object.assign(aspect, { snapshot: (now: number) => last?.limiter.snapshot(now) })
+}
+
+interface Limiting {
+  readonly usage: CpuUsageShape
+  readonly limiter: BbrLimiter.BbrLimiter
+  readonly gates: ReadonlyMap<Priority.Priority, Gate> | undefined
 }
 
 /** The constants of Kratos. */

@@ -117,6 +117,25 @@ describe("Priority", () => {
   )
 })
 
+describe("RateLimit.bbr", () => {
+  it.effect("has a limiter for each program, whose processors are not the same", () =>
+    Effect.gen(function* () {
+      const run = <A>(permille: CpuUsage.Shape, handler: Effect.Effect<A>) =>
+        Effect.exit(
+          Effect.provideContext(CallFixture.run(claiming(), RateLimit.server(handler)), Context.make(CpuUsage.CpuUsage, permille))
+        )
+      const busy = { permille: () => 1000 }
+      const idle = { permille: () => 0 }
+      const held = yield* Effect.forEach([1, 2], () => Effect.forkChild(run(busy, Effect.never), { startImmediately: true }))
+      assert.strictEqual(KratosError.statusFromExit(yield* run(busy, Effect.void)).code, 429)
+      assert.isTrue(Exit.isSuccess(yield* run(idle, Effect.void)))
+      assert.isTrue(Exit.isSuccess(yield* run({ permille: () => 1000 }, Effect.void)), "another program")
+      yield* Fiber.interruptAll(held)
+      assert.isTrue(Exit.isSuccess(yield* run(busy, Effect.void)))
+    })
+  )
+})
+
 describe("RateLimit.tokens", () => {
   const run = (aspect: Aspect.Aspect<KratosError.KratosError>, fields: Parameters<typeof CallFixture.make>[0]) => {
     const call = CallFixture.make({ request: Metadata.make(), trailers: Metadata.make(), reply: Metadata.make(), ...fields })
