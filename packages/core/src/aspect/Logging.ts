@@ -49,6 +49,7 @@ const on =
   (options: Options = {}): Aspect.Aspect => {
     const { level = levelPlain, redact, stack = false } = options
     const message = `${side} request`
+    const line = lines(message)
     const rateOf = rates(options.sample)
     const limit = options.limit === undefined ? undefined : new Limiter(options.limit)
     return Aspect.observe({
@@ -79,11 +80,21 @@ const on =
         if (left > 0) fields["suppressed"] = left
         // An observer runs outside of fibers; loggers want one, which ends before `runForkWith` returns.
         Effect.runForkWith(Context.add(services, References.CurrentLogAnnotations, fields))(
-          cause === undefined || stack ? Effect.logWithLevel(severity)(message) : Effect.logWithLevel(severity)(message, cause)
+          cause === undefined || stack ? line(severity) : Effect.logWithLevel(severity)(message, cause)
         )
       }
     })
   }
+
+/** What logs the message, made once a level. */
+const lines = (message: string): ((severity: LogLevel.Severity) => Effect.Effect<void>) => {
+  const made = new Map<LogLevel.Severity, Effect.Effect<void>>()
+  return (severity) => {
+    let line = made.get(severity)
+    if (line === undefined) made.set(severity, (line = Effect.logWithLevel(severity)(message)))
+    return line
+  }
+}
 
 /** Longest `stack`, in characters; Kratos' recovery has the same limit. */
 const MAX_STACK = 65_536

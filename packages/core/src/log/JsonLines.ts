@@ -15,9 +15,9 @@ export const make = (): Logger.Logger<unknown, string> => {
   const timeOf = stamp()
   return Logger.make(({ cause, date, fiber, logLevel, message }) => {
     let line = `{"time":"${timeOf(date)}","level":"${logLevel.toUpperCase()}","msg":`
-    const parts = Array.isArray(message) ? (message as ReadonlyArray<unknown>) : [message]
-    const [first, ...rest] = parts
-    line += typeof first === "string" ? JSON.stringify(first) : Formatter.formatJson(first)
+    const parts = Array.isArray(message) ? (message as ReadonlyArray<unknown>) : undefined
+    const first = parts === undefined ? message : parts[0]
+    line += typeof first === "string" ? quote(first) : Formatter.formatJson(first)
     const annotations = fiber.getRef(References.CurrentLogAnnotations)
     for (const key in annotations) {
       if (!Object.hasOwn(annotations, key)) continue
@@ -25,7 +25,7 @@ export const make = (): Logger.Logger<unknown, string> => {
       line += `,${nameOf(key)}:${valueOf(annotations[key])}`
     }
     for (const [label, start] of fiber.getRef(References.CurrentLogSpans)) line += `,${nameOf(label)}:${date.getTime() - start}`
-    if (rest.length > 0) line += `,"args":${Formatter.formatJson(rest)}`
+    if (parts !== undefined && parts.length > 1) line += `,"args":${Formatter.formatJson(parts.slice(1))}`
     if (cause.reasons.length > 0) line += `,"cause":${JSON.stringify(Cause.pretty(cause))}`
     return `${line}}`
   })
@@ -53,7 +53,7 @@ const memory = (): ((key: string) => string) => {
 const valueOf = (value: unknown): string => {
   switch (typeof value) {
     case "string":
-      return JSON.stringify(value)
+      return quote(value)
     case "boolean":
       return value ? "true" : "false"
     case "number":
@@ -61,6 +61,18 @@ const valueOf = (value: unknown): string => {
     default:
       return Formatter.formatJson(value)
   }
+}
+
+/** Longest text, in UTF-16 units, that is looked at: most fields are short and have nothing to escape, which is cheaper to see than the general case. */
+const SHORT = 64
+
+const quote = (text: string): string => {
+  if (text.length > SHORT) return JSON.stringify(text)
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 0x20 || code === 0x22 || code === 0x5c || code > 0x7e) return JSON.stringify(text)
+  }
+  return `"${text}"`
 }
 
 /** Many lines fall into one millisecond. */
