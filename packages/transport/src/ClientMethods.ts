@@ -73,11 +73,20 @@ const compile = <R>(desc: DescMethod, context: Context.Context<R>, options: Opti
     return call
   }
 
+  // what the aspects need is in the layer's context; what the caller's fiber has of its own goes before it
+  let caller: Context.Context<never> | undefined
+  let merged: Context.Context<never> = context
+  const around = (services: Context.Context<never>): Context.Context<never> => {
+    if (bare) return services
+    // calls in a row mostly come from one place
+    if (services !== caller) {
+      merged = Context.merge(context, services)
+      caller = services
+    }
+    return merged
+  }
   const start = (outgoing: Outgoing.Outgoing): Effect.Effect<Message | void, unknown> =>
-    // what the aspects need is in the layer's context; what the caller's fiber has of its own goes before it
-    Effect.updateContext(current(), (caller: Context.Context<never>) =>
-      Context.add(bare ? caller : Context.merge(context, caller), Call, outgoing)
-    )
+    Effect.updateContext(current(), (services: Context.Context<never>) => Context.add(around(services), Call, outgoing))
   const outgoing = (fiber: Fiber.Fiber<unknown, unknown>, message: object | undefined, requests?: Requests): Outgoing.Outgoing =>
     new Outgoing.Outgoing(transport, method, target, fiber.getRef(Deadline.Current), message, requests, desc)
   const reply = (message: object | undefined, requests?: Requests): Effect.Effect<Message | void, unknown> =>

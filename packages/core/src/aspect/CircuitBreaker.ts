@@ -33,14 +33,19 @@ export const isFailure = ({ code }: Status): boolean => code >= 500 && code !== 
 
 /** Every aspect made has its own breakers; one that is given to several clients counts the calls of all of them. */
 export const make = (options: Options = {}): Aspect.Aspect<KratosError.KratosError> => {
-  const { isFailure: fails = isFailure, key: keyOf = byOperation, maxKeys = 10_000 } = options
-  const breakers = new Map<string, SreBreaker.SreBreaker>()
+  const { isFailure: fails = isFailure, key: keyOf, maxKeys = 10_000 } = options
+  const targets = new Map<string, Map<string, SreBreaker.SreBreaker>>()
+  let size = 0
   const breakerOf = (call: CallShape, services: Context.Context<never>): SreBreaker.SreBreaker | undefined => {
-    const key = keyOf(call)
-    const found = breakers.get(key)
-    if (found !== undefined || breakers.size >= maxKeys) return found
+    // two look-ups cost less than a text made of both
+    const target = keyOf === undefined ? call.endpoint : ""
+    const key = keyOf === undefined ? call.operation : keyOf(call)
+    const found = targets.get(target)?.get(key)
+    if (found !== undefined || size >= maxKeys) return found
     const made = SreBreaker.makeUnsafe(options, Context.get(services, Random.Random))
-    breakers.set(key, made)
+    const breakers = targets.get(target) ?? new Map<string, SreBreaker.SreBreaker>()
+    targets.set(target, breakers.set(key, made))
+    size++
     return made
   }
   return Aspect.observe<Passed | undefined, KratosError.KratosError>({
@@ -64,8 +69,6 @@ interface Passed {
   readonly breaker: SreBreaker.SreBreaker
   readonly ticket: SreBreaker.Ticket
 }
-
-const byOperation = (call: CallShape): string => `${call.endpoint} ${call.operation}`
 
 const nowOf = (services: Context.Context<never>): number => Context.get(services, Clock.Clock).currentTimeMillisUnsafe()
 

@@ -1,5 +1,6 @@
 /** Calls that have failed are tried again where that does no harm, and only there: on every wire, for all four kinds. */
 import * as Aspect from "@effect-kratos/core/Aspect"
+import * as CircuitBreaker from "@effect-kratos/core/aspect/CircuitBreaker"
 import * as Retry from "@effect-kratos/core/aspect/Retry"
 import * as RetryLimit from "@effect-kratos/core/aspect/RetryLimit"
 import * as Deadline from "@effect-kratos/core/Deadline"
@@ -298,6 +299,35 @@ describe("Retry", () => {
       assert.isAtLeast(atLast!, 110)
       assert.deepStrictEqual([atMiddle, atFirst], [100, 100])
     })
+  )
+
+  it.effect("with its defaults and a breaker, a backend that is down gets hardly more attempts than calls, under three layers too", () =>
+    Effect.gen(function* () {
+      const aspects = () => Aspect.compose(Retry.make(), CircuitBreaker.make())
+      const server = yield* serve(failing(Infinity))
+      const direct = yield* clientOf(server, { aspects: aspects() })
+      const last = yield* serve(failing(Infinity))
+      let below = yield* clientOf(last, { aspects: aspects() })
+      for (let layer = 0; layer < 2; layer++) {
+        const next = below
+        const between = yield* serve(() => Effect.asVoid(Effect.mapError(next.read({ text: "a" }), KratosError.from)))
+        below = yield* clientOf(between, { aspects: aspects() })
+      }
+      // 100 a second for five seconds, where 10 retries a second are much
+      const calls = Effect.gen(function* () {
+        const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+        for (let i = 0; i < 500; i++) {
+          fibers.push(yield* Effect.forkChild(Effect.exit(direct.read({ text: "a" }))))
+          fibers.push(yield* Effect.forkChild(Effect.exit(below.read({ text: "a" }))))
+          yield* Effect.sleep("10 millis")
+        }
+        yield* Fiber.awaitAll(fibers)
+      })
+      yield* passing(calls)
+      assert.isAtMost(server.executions.length, 500 * 1.2)
+      assert.isAtMost(last.executions.length, 500 * 1.3)
+      assert.isAtLeast(last.executions.length, 20)
+    }).pipe(Random.withSeed("down"))
   )
 
   it.effect("tries what never reached a server, whatever it is", () =>

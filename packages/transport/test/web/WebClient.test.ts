@@ -1,5 +1,7 @@
 /** The browser's client on the `fetch` that Node has, over HTTP/1.1 to a real port. */
 import type * as Aspect from "@effect-kratos/core/Aspect"
+import * as Retry from "@effect-kratos/core/aspect/Retry"
+import * as RetryLimit from "@effect-kratos/core/aspect/RetryLimit"
 import { Call } from "@effect-kratos/core/Call"
 import * as Deadline from "@effect-kratos/core/Deadline"
 import * as KratosError from "@effect-kratos/core/error/KratosError"
@@ -29,6 +31,23 @@ const join = Effect.fnUntraced(function* (options?: Options) {
 })
 
 describe("the client of a browser", () => {
+  it.effect("tries again like any other, streams until their first message", () =>
+    Effect.gen(function* () {
+      const server = yield* serve({ wire: sockets })
+      let failures = 2
+      const fetch = (url: string, init: RequestInit): Promise<Response> =>
+        failures-- > 0 ? Promise.resolve(new Response(null, { status: 503 })) : globalThis.fetch(url, init)
+      const limit = RetryLimit.make({ budget: false })
+      const aspects = Retry.make({ idempotent: true, initialBackoff: 0, limit })
+      const baseUrl = `http://127.0.0.1:${server.address.port}`
+      const echo = Context.get(yield* Layer.build(WebClient.layer(Echo, { baseUrl, fetch, aspects })), Echo)
+      assert.strictEqual((yield* echo.unary({ text: "a" })).text, "a")
+      failures = 2
+      assert.lengthOf(yield* Stream.runCollect(echo.serverStream({ count: 3 })), 3)
+      assert.strictEqual(failures, -1)
+    })
+  )
+
   it.effect("unary", () =>
     Effect.gen(function* () {
       const { echo } = yield* join()
