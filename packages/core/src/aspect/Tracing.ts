@@ -129,6 +129,9 @@ const now = (services: Context.Context<never>): bigint =>
 /** How many names of methods are kept; contracts have fewer. */
 const MAX_METHODS = 1000
 
+/** How many addresses are kept. */
+const MAX_ADDRESSES = 1000
+
 type Begin = (
   call: CallShape,
   services: Context.Context<never>,
@@ -148,6 +151,7 @@ const begins = (kind: "server" | "client", options: Options): Begin => {
     }
     return method
   }
+  const addressOf = addresses()
   return (call, services, parent, linked) => {
     const links = Context.get(services, References.TracerSpanLinks)
     const before = linked ?? parent
@@ -167,26 +171,39 @@ const begins = (kind: "server" | "client", options: Options): Begin => {
     if (!span.sampled) return span
     const around = Context.get(services, References.TracerSpanAnnotations)
     for (const key in around) span.attribute(key, around[key])
-    describe(span, call, method)
+    describe(span, call, method, addressOf)
     if (attributes !== undefined) for (const [key, value] of Object.entries(attributes(call))) span.attribute(key, value)
     return span
   }
 }
 
-const describe = (span: Tracer.Span, call: CallShape, method: string): void => {
+/** Addresses of an aspect's calls by their text: many calls come over one connection. */
+const addresses = (): ((text: string) => Conventions.Address | undefined) => {
+  const known = new Map<string, Conventions.Address | undefined>()
+  return (text) => {
+    const found = known.get(text)
+    if (found !== undefined || known.has(text)) return found
+    const made = Conventions.address(text)
+    // clients choose their ports: what was seen long ago will not be seen again
+    if (known.size >= MAX_ADDRESSES) known.clear()
+    known.set(text, made)
+    return made
+  }
+}
+
+const describe = (span: Tracer.Span, call: CallShape, method: string, addressOf: ReturnType<typeof addresses>): void => {
   span.attribute("rpc.system.name", Conventions.system(call.transport))
   span.attribute("rpc.method", method)
   if (call.httpMethod !== undefined) span.attribute("http.request.method", call.httpMethod)
   if (call.pathTemplate !== undefined) span.attribute("http.route", call.pathTemplate)
-  address(span, "server.address", "server.port", call.endpoint)
+  address(span, "server.address", "server.port", addressOf(call.endpoint))
   if (call.side === "client") return
-  address(span, "client.address", "client.port", call.peer)
+  address(span, "client.address", "client.port", addressOf(call.peer))
   const caller = call.request.get(serviceNameKey)?.[0]
   if (caller !== undefined) span.attribute("peer.service", caller)
 }
 
-const address = (span: Tracer.Span, host: string, port: string, text: string): void => {
-  const found = Conventions.address(text)
+const address = (span: Tracer.Span, host: string, port: string, found: Conventions.Address | undefined): void => {
   if (found === undefined) return
   span.attribute(host, found.host)
   if (found.port !== undefined) span.attribute(port, found.port)
@@ -200,7 +217,7 @@ const finish = (span: Tracer.Span, call: CallShape, exit: Exit.Exit<unknown, unk
     span.attribute("error.type", status.reason === "" ? Conventions.statusCode(call.transport, status) : status.reason)
   }
   // the node that a client's call went to is known only now
-  if (call.side === "client") address(span, "network.peer.address", "network.peer.port", call.peer)
+  if (call.side === "client") address(span, "network.peer.address", "network.peer.port", Conventions.address(call.peer))
 }
 
 export const server: Aspect.Aspect = makeServer()
