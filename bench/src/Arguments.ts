@@ -21,7 +21,8 @@ export const benches = [
   "memory",
   "codec",
   "aegis",
-  "selector"
+  "selector",
+  "stack"
 ] as const
 export type BenchName = (typeof benches)[number]
 

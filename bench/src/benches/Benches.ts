@@ -13,6 +13,7 @@ import type { Machine } from "./Machine.ts"
 import * as Memory from "./Memory.ts"
 import * as Rest from "./Rest.ts"
 import * as Selector from "./Selector.ts"
+import * as Stack from "./Stack.ts"
 import * as Startup from "./Startup.ts"
 import * as Streams from "./Streams.ts"
 import * as Unary from "./Unary.ts"
@@ -36,6 +37,7 @@ const benches: Readonly<Record<BenchName, Make>> = {
   memory: Memory.memory,
   codec: Codec.codec,
   aegis: Aegis.aegis,
+  stack: Stack.stack,
   selector: Selector.selector
 }
 
