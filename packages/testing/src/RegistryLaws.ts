@@ -17,7 +17,7 @@ import type * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { instance, join, type Process, process, until } from "./internal/RegistryProcess.ts"
+import { instanceWith, join, type Process, process, until } from "./internal/RegistryProcess.ts"
 
 /** A registry, empty at first, of one test alone. */
 export interface Place {
@@ -43,6 +43,8 @@ export interface Options {
   readonly many?: number | undefined
   /** Names and ids that must be kept apart. Default: some with dots, slashes, blanks and letters beyond ASCII. */
   readonly names?: ReadonlyArray<string> | undefined
+  /** Of the instances that are registered. Default: keys and values with odd characters. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
   /** Skips the suite, saying why, where what it needs is missing. */
   readonly skip?: string | undefined
 }
@@ -56,7 +58,8 @@ export const suite = <R, E>(
   services: Layer.Layer<R, E>,
   options: Options = {}
 ): void => {
-  const { many = 1000, names = oddNames, patience = "20 seconds", skip } = options
+  const { many = 1000, metadata = { zone: "a", "<&>": "\u2028" }, names = oddNames, patience = "20 seconds", skip } = options
+  const instance = instanceWith(metadata)
   const millis = Duration.toMillis(Duration.fromInputUnsafe(patience))
   const title = `registry laws: ${name}${skip === undefined ? "" : ` (skipped: ${skip})`}`
 

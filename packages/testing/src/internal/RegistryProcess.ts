@@ -13,14 +13,10 @@ import * as Stream from "effect/Stream"
 
 type Instances = ReadonlyArray<ServiceInstance.ServiceInstance>
 
-export const instance = (id: string, name = "greeter", version = "1.0.0"): ServiceInstance.ServiceInstance =>
-  ServiceInstance.make({
-    id,
-    name,
-    version,
-    metadata: { zone: "a", "<&>": "\u2028" },
-    endpoints: [`http://127.0.0.1:8000`, "grpc://127.0.0.1:9000"]
-  })
+export const instanceWith =
+  (metadata: Readonly<Record<string, string>>) =>
+  (id: string, name = "greeter", version = "1.0.0"): ServiceInstance.ServiceInstance =>
+    ServiceInstance.make({ id, name, version, metadata, endpoints: [`http://127.0.0.1:8000`, "grpc://127.0.0.1:9000"] })
 
 /** The ids. */
 export const join = (list: Instances): string => list.map(({ id }) => id).join()
