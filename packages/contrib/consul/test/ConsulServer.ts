@@ -24,10 +24,7 @@ export const make = (acl = false) =>
       yield* Daemon.freePort,
       yield* Daemon.freePort
     ]
-    const settings = {
-      // a service that is critical for a moment only is removed soon
-      ...(acl ? { acl: { enabled: true, default_policy: "deny", tokens: { master: "hunter2" } } } : {})
-    }
+    const settings = acl ? { acl: { enabled: true, default_policy: "deny", tokens: { master: "hunter2" } } } : {}
     yield* fs.writeFileString(`${data}/settings.json`, JSON.stringify(settings))
     const daemon = yield* Daemon.make({
       command: "consul",
