@@ -24,7 +24,7 @@ export interface Options<E, R> {
   /** One connection: the whole list first, then the whole list after every change, in any order. The registry is away when it fails or ends. */
   readonly follow: Stream.Stream<Instances, E, R>
   readonly backoff?: Backoff.Options | undefined
-  /** How long after the registry's return instances stay that it does not list. Default: 30 seconds. */
+  /** How long after the registry's return instances stay that it does not list. Default: 15 seconds, in which `Registration` has tried at least once. */
   readonly settle?: Duration.Input | undefined
 }
 
@@ -35,7 +35,7 @@ export interface Options<E, R> {
 export const keep = <E, R>(options: Options<E, R>): Stream.Stream<Instances, E, R> => {
   const delay = Backoff.make(options.backoff)
   const { follow, name } = options
-  const settle = Duration.fromInputUnsafe(options.settle ?? "30 seconds")
+  const settle = Duration.fromInputUnsafe(options.settle ?? "15 seconds")
   return Stream.callback<Instances, E, R>(
     (queue) =>
       Effect.gen(function* () {

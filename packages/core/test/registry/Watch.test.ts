@@ -100,13 +100,13 @@ describe("Watch.keep", () => {
       yield* TestClock.adjust("10 seconds")
       // the one that is not listed may be about to come back
       assert.deepStrictEqual(seen, ["ab", "abc"])
-      yield* TestClock.adjust("30 seconds")
+      yield* TestClock.adjust("15 seconds")
       assert.deepStrictEqual(seen, ["ab", "abc", "bc"])
       yield* registry.break("bc")
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(registry.open, 1)
       yield* registry.say("c")
-      yield* TestClock.adjust("30 seconds")
+      yield* TestClock.adjust("15 seconds")
       assert.deepStrictEqual(seen, ["ab", "abc", "bc", "c"])
       assert.deepStrictEqual(lines, [
         "Warn greeter: the registry is away, the last list stays",
@@ -133,9 +133,9 @@ describe("Watch.keep", () => {
       yield* registry.break("")
       yield* TestClock.adjust("10 seconds")
       yield* registry.say("ad")
-      yield* TestClock.adjust("10 seconds")
+      yield* TestClock.adjust("3 seconds")
       assert.deepStrictEqual(seen, ["abc", "abcd"])
-      yield* TestClock.adjust("30 seconds")
+      yield* TestClock.adjust("15 seconds")
       assert.deepStrictEqual(seen, ["abc", "abcd", "ad"])
       yield* registry.say("")
       yield* TestClock.adjust(0)
