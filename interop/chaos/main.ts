@@ -8,6 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import { parseArgs } from "node:util"
 import type { Scenario } from "./Scenario.ts"
 import { load, names } from "./Scenarios.ts"
@@ -71,4 +72,4 @@ const main = Effect.gen(function* () {
 // standard output is the verdict's
 const log = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
 
-NodeRuntime.runMain(Effect.provide(main, log))
+NodeRuntime.runMain(main.pipe(Effect.provideService(References.MinimumLogLevel, "Warn"), Effect.provide(log)))
