@@ -33,8 +33,12 @@ const directory = (
     const fs = yield* FileSystem.FileSystem
     const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
     const temp = yield* fs.makeTempDirectoryScoped({ prefix: "registry-" })
+    // a link, so that the disk can be taken away in one step
     const root = `${temp}/registry`
-    yield* fs.makeDirectory(root)
+    yield* fs.makeDirectory(`${temp}/disk`)
+    yield* fs.writeFileString(`${temp}/none`, "")
+    const point = (to: string) => Effect.andThen(fs.symlink(`${temp}/${to}`, `${temp}/next`), fs.rename(`${temp}/next`, root))
+    yield* point("disk")
     const connect: Effect.Effect<Context.Context<Registrar | Discovery>, never, Scope.Scope> = Layer.build(
       Layer.fresh(Directory.layer({ path: root, heartbeat: "100 millis", ttl: TTL, ...options }))
     ).pipe(Effect.provideContext(services))
@@ -52,9 +56,7 @@ const directory = (
           yield* fs.rename(`${root}/aside`, file(instance))
         }),
       // a disk that is taken away
-      cut: Effect.acquireRelease(Effect.andThen(fs.rename(root, `${temp}/away`), fs.writeFileString(root, "")), () =>
-        Effect.orDie(Effect.andThen(fs.remove(root), fs.rename(`${temp}/away`, root)))
-      )
+      cut: Effect.acquireRelease(point("none"), () => Effect.orDie(point("disk")))
     }
   })
 

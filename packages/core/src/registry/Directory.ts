@@ -158,14 +158,17 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   const get = Effect.fnUntraced(function* (name: string) {
     const folder = yield* directory("get", name)
-    const entries = yield* fs.readDirectory(folder).pipe(
+    const list = fs.readDirectory(folder).pipe(
       Effect.catchIf(isNotFound, () => Effect.succeed([])),
       Effect.mapError((cause) => new RegistryError({ method: "get", cause }))
     )
+    const entries = yield* list
     const files = entries.filter((entry) => entry.endsWith(entry.startsWith(".") ? ".tmp" : ".json"))
     if (files.length > maxFiles) yield* Effect.logWarning(`${folder} has ${files.length} files, ${maxFiles} are read`)
     const now = yield* Clock.currentTimeMillis
     const found = yield* Effect.forEach(files.slice(0, maxFiles), (file) => read(name, path.join(folder, file), now), { concurrency: 8 })
+    // files that went while they were read may have gone with their disk
+    if (found.some(Option.isNone)) yield* list
     const byId = new Map(found.flatMap(Option.toArray).map((instance) => [instance.id, instance]))
     return [...byId.values()].sort(ServiceInstance.byId)
   })
