@@ -1,7 +1,7 @@
 /** A server that does what its test says to each execution of a call, and writes down what it has executed; and clients of it over any wire. */
 import type * as Aspect from "@effect-kratos/core/Aspect"
 import { Call, type CallShape } from "@effect-kratos/core/Call"
-import type * as KratosError from "@effect-kratos/core/error/KratosError"
+import * as KratosError from "@effect-kratos/core/error/KratosError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -12,6 +12,7 @@ import * as Channels from "../../src/Channels.ts"
 import type * as Client from "../../src/Client.ts"
 import * as Network from "../../src/Network.ts"
 import * as Server from "../../src/Server.ts"
+import type * as Service from "../../src/Service.ts"
 import { clients, type NamedClient } from "../Clients.ts"
 import { Ledger } from "../gen/test/v1/ledger_effect.ts"
 import { turn } from "../Harness.ts"
@@ -144,3 +145,26 @@ export const kinds: ReadonlyArray<Kind> = [
     streams: true
   }
 ]
+
+type Handlers = Service.Handlers<typeof Ledger.descriptor, typeof Ledger.errors>
+
+const unexpected = Effect.die(new Error("not part of this test"))
+
+/** An implementation of some methods; the others die. */
+export const implementLedger = Object.assign(
+  (handlers: Partial<Handlers>): Layer.Layer<Ledger> =>
+    Ledger.layer<Handlers>({
+      read: () => unexpected,
+      add: () => unexpected,
+      look: () => unexpected,
+      put: () => unexpected,
+      addAll: () => unexpected,
+      list: () => Stream.fromEffect(unexpected),
+      addEach: () => Stream.fromEffect(unexpected),
+      talk: () => Stream.fromEffect(unexpected),
+      addTalk: () => Stream.fromEffect(unexpected),
+      ...handlers
+      // the handlers of a test need nothing but the call
+    }) as Layer.Layer<Ledger>,
+  { down: Effect.fail(KratosError.serviceUnavailable("DOWN", "not now")) }
+)
