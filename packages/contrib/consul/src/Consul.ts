@@ -137,15 +137,15 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   })
 })
 
-/** Consul asks its clients not to query again at once when an index did not move. */
+/** Between two blocking queries: a list of a thousand instances that come one by one is not read a thousand times. */
 const pause = Duration.millis(100)
 
 /** What blocking queries tell, for ever. `read` asks with the index that it is given. */
 export const follow = <A, E>(read: (index: bigint | undefined) => Effect.Effect<Indexed<A>, E>): Stream.Stream<A, E> =>
   Stream.unfold<bigint | undefined, A, E, never>(undefined, (index) =>
     Effect.gen(function* () {
+      if (index !== undefined) yield* Effect.sleep(pause)
       const reply = yield* read(index)
-      if (reply.index === index) yield* Effect.sleep(pause)
       // an index that went back says that the servers have started anew
       return [reply.value, index !== undefined && reply.index < index ? undefined : reply.index] as const
     })

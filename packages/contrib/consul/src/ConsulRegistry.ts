@@ -64,6 +64,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
     yield* Registration.keep({
       name: `${ServiceInstance.member(instance)} in Consul`,
       acquire,
+      // the client has a limit of its own for each of its calls
+      timeout: "30 seconds",
       // without a heartbeat nothing tells that the agent has lost it, but looking
       keep: () => Effect.forever(Effect.delay(Effect.when(heartbeat ? pass : lookUp(id), mine), interval)),
       release: () =>
