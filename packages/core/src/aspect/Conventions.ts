@@ -30,8 +30,23 @@ export interface Address {
   readonly port: number | undefined
 }
 
-/** `host:port`, `[v6]:port` or a target; one without an authority (`discovery:///name`) is the name that it resolves. */
+/** How many addresses are remembered; above this the memory starts anew. */
+const MAX_ADDRESSES = 1000
+
+const addresses = new Map<string, Address | undefined>()
+
+/** `host:port`, `[v6]:port` or a target; one without an authority (`discovery:///name`) is the name that it resolves. Calls over one connection have the same. */
 export const address = (text: string): Address | undefined => {
+  const known = addresses.get(text)
+  if (known !== undefined) return known
+  const parsed = parse(text)
+  if (text.length > 256) return parsed
+  if (addresses.size >= MAX_ADDRESSES) addresses.clear()
+  addresses.set(text, parsed)
+  return parsed
+}
+
+const parse = (text: string): Address | undefined => {
   // `10.0.0.1:5000`, of which there is one a call
   const plain = /^([^:/[\]]+):(\d{1,5})$/.exec(text)
   if (plain !== null) return { host: plain[1]!, port: Number(plain[2]) }
