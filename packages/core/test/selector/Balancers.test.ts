@@ -199,6 +199,27 @@ describe("P2C", () => {
     }).pipe(Random.withSeed("forced"))
   )
 
+  it.effect("calls that were given up say nothing of their node, however long they took", () =>
+    Effect.gen(function* () {
+      const { begin } = yield* Fleet.make(Fleet.named("a", "b"), { balancer: P2c.make })
+      const turn = (cancelling: boolean) =>
+        Effect.gen(function* () {
+          const attempt = begin()
+          const { address } = attempt.candidate.node
+          const cancelled = cancelling && address === "a"
+          yield* TestClock.adjust(cancelled ? 300 : 1)
+          if (cancelled) attempt.end("cancelled")
+          else attempt.reply(undefined)
+          return address
+        })
+      for (let i = 0; i < 20; i++) yield* turn(false)
+      for (let i = 0; i < 100; i++) yield* turn(true)
+      let count = 0
+      for (let i = 0; i < 200; i++) if ((yield* turn(false)) === "a") count++
+      assert.isAtLeast(count, 60)
+    }).pipe(Random.withSeed("cancelled"))
+  )
+
   it.effect("what is known of a node survives that it is not listed for a while", () =>
     Effect.gen(function* () {
       const { begin, list, member } = yield* Fleet.make(Fleet.named("a", "b"), { balancer: P2c.make })
