@@ -10,6 +10,7 @@ import * as Verdict from "@effect-kratos/testing/Verdict"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fleet from "../Fleet.ts"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Scenario } from "../Scenario.ts"
 
 /** Each call waits for something else, and takes processor time, in milliseconds. */
@@ -61,7 +62,10 @@ const run = Effect.fnUntraced(function* (seconds: number) {
   yield* Effect.sleep(`${NOTICE} seconds`)
   const from = journal.entries.length
   const start = yield* Clock.currentTimeMillis
+  const own = monitorEventLoopDelay({ resolution: 2 })
+  own.enable()
   const { dropped } = yield* Load.steady({ ...overload, duration: `${length} seconds` }, () => callLimited)
+  own.disable()
   const took = ((yield* Clock.currentTimeMillis) - start) / 1000
   const calls = journal.entries.slice(from)
   const first = journal.entries.slice(noticing, from).filter(({ outcome }) => outcome === "ok")
@@ -91,6 +95,9 @@ const run = Effect.fnUntraced(function* (seconds: number) {
       "offered calls/s": calls.length / took,
       "goodput calls/s": goodput,
       [`p99 of the first ${NOTICE} s, ms`]: Laws.percentile(Laws.durations(first), 0.99),
+      // what the load itself adds to each time: it is one thread too
+      "delay of the load's event loop p50 ms": own.percentile(50) / 1e6,
+      p99: own.percentile(99) / 1e6,
       "rejections p50 ms": Laws.percentile(Laws.durations(rejected), 0.5)
     }
   )
