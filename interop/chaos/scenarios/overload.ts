@@ -96,8 +96,8 @@ const run = Effect.fnUntraced(function* (seconds: number) {
       "goodput calls/s": goodput,
       [`p99 of the first ${NOTICE} s, ms`]: Laws.percentile(Laws.durations(first), 0.99),
       // what the load itself adds to each time: it is one thread too
-      "delay of the load's event loop p50 ms": own.percentile(50) / 1e6,
-      p99: own.percentile(99) / 1e6,
+      "the load's own event loop p50 ms": own.percentile(50) / 1e6,
+      "its p99 ms": own.percentile(99) / 1e6,
       "rejections p50 ms": Laws.percentile(Laws.durations(rejected), 0.5)
     }
   )
