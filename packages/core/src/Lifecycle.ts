@@ -66,7 +66,7 @@ export class Lifecycle extends Context.Service<
 
     /** How far the stop has come; undefined before it begins. */
     readonly step: Effect.Effect<Step | undefined>
-    /** Begins a step of the stop and logs it; of several servers that drain, the furthest counts. */
+    /** Begins a step of the stop and logs it, at debug level where there is no App; of several servers that drain, the furthest counts. */
     readonly enter: (step: Step, message: string) => Effect.Effect<void>
 
     readonly info: Effect.Effect<AppInfo>
@@ -115,7 +115,8 @@ const make = Effect.gen(function* () {
   const enter = (next: Step, message: string): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (step === undefined || steps[next] > steps[step]) step = next
-      return Effect.annotateLogs(Effect.logInfo(message), "step", next)
+      // servers without an App are parts of tests and scripts: their end is no news
+      return Effect.annotateLogs(info === unknown ? Effect.logDebug(message) : Effect.logInfo(message), "step", next)
     })
 
   let info = unknown
