@@ -17,6 +17,8 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Endpoint from "./Endpoint.ts"
+import * as ConfigReports from "./config/ConfigReports.ts"
+import { ConfigStore } from "./config/ConfigStore.ts"
 import * as Shutdown from "./internal/shutdown.ts"
 import { within } from "./internal/within.ts"
 import { AppInfo, Lifecycle, type Phase } from "./Lifecycle.ts"
@@ -124,6 +126,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const context = yield* Effect.context<unknown>()
   const title = version === "" ? name : `${name} ${version}`
   yield* lifecycle.identify(info)
+  const config = Option.getOrUndefined(yield* Effect.serviceOption(ConfigStore))
+  // a config that is out of date makes nobody unready: a bad file would take the whole fleet down
+  if (config !== undefined) yield* lifecycle.addDetail("config", Effect.map(config.report, ConfigReports.describe))
 
   let fault: Cause.Cause<unknown> | undefined
   const note = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>

@@ -21,6 +21,12 @@ export interface ConfigReport {
   readonly sources: ReadonlyArray<SourceReport>
 }
 
+/** One line: `current`, or the sources whose last change is not in place. */
+export const describe = ({ current, sources }: ConfigReport): string =>
+  current
+    ? "current"
+    : `not current: ${sources.flatMap(({ error, name }) => (error === undefined ? [] : [`${name}: ${error.split("\n", 1)[0]}`])).join("; ")}`
+
 /** Changes of config by `outcome`: `applied`, `rejected`, or `failed` for a source that could not be read. */
 export const changes = Metric.counter("config.changes", { description: "Changes of config by outcome", incremental: true })
 

@@ -1,14 +1,17 @@
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, expect, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestClock } from "effect/testing"
+import * as App from "../../src/App.ts"
+import * as Lifecycle from "../../src/Lifecycle.ts"
 import * as ConfigSource from "../../src/config/ConfigSource.ts"
 import { ConfigSourceError } from "../../src/config/ConfigSourceError.ts"
 import * as ConfigStore from "../../src/config/ConfigStore.ts"
@@ -241,6 +244,25 @@ describe("ConfigStore", () => {
       },
       (store) => Effect.map(store.snapshot, ({ tree }) => expect(tree).toEqual({ l: ["x", "y", "z"], n: 1 }))
     )
+  )
+})
+
+describe("health", () => {
+  it.effect("an app says whether its config is what its sources say, and is ready in any case", () =>
+    Effect.gen(function* () {
+      const { source, writeText } = yield* writable("a", { port: 1 })
+      const store = ConfigStore.layer({ sources: [source], schema: Config.all({ port }) })
+      yield* Effect.gen(function* () {
+        const lifecycle = yield* Lifecycle.Lifecycle
+        const { reports } = yield* ConfigStore.ConfigStore
+        assert.deepStrictEqual(yield* lifecycle.details, [{ name: "config", text: "current" }])
+        yield* writeText("{")
+        yield* until(reports, ({ current }) => !current)
+        const [detail] = yield* lifecycle.details
+        assert.match(detail!.text, /^not current: a: config: a, a: /)
+        assert.isTrue(yield* lifecycle.ready)
+      }).pipe(Effect.provide(App.layer({ name: "app", signals: [] }).pipe(Layer.provideMerge(store))))
+    })
   )
 })
 
