@@ -62,8 +62,8 @@ export interface ConnectOptions extends Address {
         readonly serverName: string | undefined
         /** Where sessions are kept, so that the next handshake is a short one. */
         readonly session?: Tls.ClientSession | undefined
-        /** What to speak, by ALPN. Default HTTP/2. */
-        readonly protocol?: "h2" | "http/1.1" | undefined
+        /** What to speak, by ALPN; `none` asks for nothing. Default HTTP/2. */
+        readonly protocol?: "h2" | "http/1.1" | "none" | undefined
       }
     | undefined
 }
@@ -101,7 +101,7 @@ const secure = (
       host: options.host,
       ...(name === undefined ? undefined : { servername: name }),
       session: session?.resume(material),
-      ALPNProtocols: [protocol]
+      ...(protocol === "none" ? undefined : { ALPNProtocols: [protocol] })
     })
     const fail = (cause: Error) => resume(Effect.fail(NetworkError.connect(options, text(options), cause)))
     // stays: between here and the owner nobody else listens
