@@ -129,7 +129,11 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
             return Effect.logDebug(`${name}: connected to ${endpoint}`)
           }),
           () => void (taken = true)
-        ).pipe(Effect.andThen(Effect.fail(undefined)))
+        ).pipe(
+          Effect.andThen(Effect.fail(undefined)),
+          // of a watcher that throws, say: the session goes on
+          Effect.catchDefect((defect) => Effect.andThen(Effect.logError(`${name}: ${endpoint}`, defect), Effect.fail(lost(String(defect)))))
+        )
       )
       if (closing) return
       const now = yield* Clock.currentTimeMillis
@@ -182,7 +186,10 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       limited(
         request.operation,
         Effect.flatMap(connection, (open) => open.request(request)).pipe(
-          Effect.retry({ schedule: Schedule.spaced("50 millis"), while: (error) => error.transient })
+          Effect.retry({
+            schedule: Schedule.spaced("50 millis"),
+            while: ({ reason }) => reason === "ConnectionLoss" || reason === "SessionExpired"
+          })
         )
       ),
     watches
