@@ -8,6 +8,7 @@ import { binary, initialiser, json, jsonReader } from "./protobuf.ts"
 import { whole } from "./server.ts"
 import { streams } from "./streams.ts"
 import { texts } from "./texts.ts"
+import { connection, records } from "./zookeeper.ts"
 
 export const targets: ReadonlyArray<Target> = [
   frames,
@@ -24,6 +25,8 @@ export const targets: ReadonlyArray<Target> = [
   jsonText,
   ...streams,
   ...texts,
+  records,
+  connection,
   whole,
   client
 ]

@@ -1,7 +1,7 @@
 /** Names as parts of paths. */
 
-/** What ZooKeeper takes in no path: controls, halves of characters beyond the basic plane (so these, too), private use, and specials. */
-const refused = /[\u0000-\u001f\u007f-\u009f\ud800-\uf8ff\ufff0-\uffff]/
+/** What ZooKeeper takes in no path: controls, private use, specials, and by its count of UTF-16 units all beyond the basic plane. */
+const refused = /[\p{Cc}\p{Cs}\ue000-\uf8ff\ufff0-\uffff\u{10000}-\u{10ffff}]/u
 
 /** Why a name cannot be that of a node; undefined where it can. */
 export const problem = (name: string): string | undefined => {

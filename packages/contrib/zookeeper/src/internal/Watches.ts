@@ -71,7 +71,7 @@ export const make = (): Watches => {
     lose: () => {
       watched.node.clear()
       watched.children.clear()
-      for (const [watcher, { children, node }] of [...watchers]) {
+      for (const [watcher, { children, node }] of watchers) {
         if (node.size + children.size === 0) continue
         node.clear()
         children.clear()
