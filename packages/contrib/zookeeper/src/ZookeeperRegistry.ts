@@ -9,6 +9,7 @@ import * as ServiceInstance from "@effect-kratos/core/registry/ServiceInstance"
 import * as Watch from "@effect-kratos/core/registry/Watch"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -21,6 +22,8 @@ import { ZookeeperError } from "./ZookeeperError.ts"
 export interface Options {
   /** The node above all services; it is created, and those above it, when it is missing. Default `/microservices`, as Kratos. */
   readonly rootPath?: string | undefined
+  /** How long instances stay that the servers list no more after they were away; see `Watch`. Default 30 seconds. */
+  readonly settle?: Duration.Input | undefined
 }
 
 /** On a `Zookeeper` that others may share. */
@@ -74,6 +77,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
           Effect.map(below("watch", root, name), (path) =>
             Watch.keep({
               name: `${name} in zookeeper`,
+              settle: options.settle,
               follow: Stream.mapError(Following.follow(zookeeper, path, name), fail("watch"))
             })
           )

@@ -84,6 +84,25 @@ describe("the protocol", () => {
       assert.strictEqual(yield* zookeeper.session, 8n)
     }).pipe(Effect.scoped)
   )
+  it.effect("a server that gives no session is asked less and less often", () =>
+    Effect.gen(function* () {
+      const { next } = yield* client()
+      let asked = 0
+      yield* next.pipe(
+        Effect.tap((peer) =>
+          Effect.andThen(
+            peer.welcome(0n),
+            Effect.sync(() => (asked += 1))
+          )
+        ),
+        Effect.forever,
+        Effect.forkScoped
+      )
+      for (let i = 0; i < 200; i++) yield* later("50 millis")
+      assert.isAbove(asked, 3)
+      assert.isBelow(asked, 40)
+    }).pipe(Effect.scoped)
+  )
   it.effect("signs of life are sent after a third of the session's time, and missed after two", () =>
     Effect.gen(function* () {
       const { next, zookeeper } = yield* client()

@@ -21,7 +21,7 @@ import { inspect } from "node:util"
 import * as Zookeeper from "../src/Zookeeper.ts"
 import * as ZookeeperRegistry from "../src/ZookeeperRegistry.ts"
 import * as Peer from "./Peer.ts"
-import { layer, make, skip, ZookeeperServer } from "./ZookeeperServer.ts"
+import { layer, make, makeEnsemble, skip, ZookeeperServer } from "./ZookeeperServer.ts"
 
 const sessionTimeout = 4000
 const fixture = fileURLToPath(new URL("fixtures/register.ts", import.meta.url))
@@ -44,6 +44,7 @@ const place = Effect.gen(function* () {
           endpoints: [`127.0.0.1:${proxy.address.port}`],
           rootPath,
           sessionTimeout,
+          settle: "5 seconds",
           timeout: "2 seconds",
           ...credentials
         })
@@ -147,6 +148,17 @@ describe.skipIf(skip !== undefined)(title("zookeeper registry", skip), () => {
         yield* Peer.put(endpoint, "/read/go/4", "")
         assert.deepStrictEqual(yield* get("go"), [one])
         assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(watch("go"), 1)), [[one]])
+      }).pipe(Effect.scoped)
+    )
+    it.effect("a node that is there for others alone is left out", () =>
+      Effect.gen(function* () {
+        const { endpoint } = yield* ZookeeperServer
+        const stranger = yield* client({ endpoints: [endpoint], username: "stranger", password: Redacted.make("x") })
+        const { get, register, watch } = yield* registry({ endpoints: [endpoint], rootPath: "/shared" })
+        yield* register(instance)
+        yield* stranger.create("/shared/hello/closed", new Uint8Array(0))
+        assert.deepStrictEqual(yield* get("hello"), [instance])
+        assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(watch("hello"), 1)), [[instance]])
       }).pipe(Effect.scoped)
     )
     it.effect("names that are no nodes are refused, for good", () =>
@@ -255,6 +267,37 @@ describe.skipIf(skip !== undefined)(title("zookeeper registry", skip), () => {
       }).pipe(Effect.scoped)
     )
   })
+  it.live(
+    "a member of an ensemble that dies: sessions move to another with all that is theirs",
+    () =>
+      Effect.gen(function* () {
+        const members = yield* makeEnsemble
+        const endpoints = members.map(({ endpoint }) => endpoint)
+        const moves = yield* registry({ endpoints, sessionTimeout: "10 seconds" })
+        const others = yield* Effect.forEach(members, ({ endpoint }) => client({ endpoints: [endpoint], sessionTimeout: "10 seconds" }))
+        const owner = (of: Zookeeper.Zookeeper["Service"]) =>
+          Effect.map(of.get("/microservices/hello/7f3"), (entry) => entry?.stat.ephemeralOwner)
+        yield* eventually(Effect.exit(moves.get("hello")), Exit.isSuccess)
+        yield* moves.register(instance)
+        const lists = yield* Stream.toPull(moves.watch("hello"))
+        assert.deepStrictEqual(yield* lists, [[instance]])
+        const before = yield* owner(others[0]!)
+        for (const [i, { daemon }] of members.entries()) {
+          yield* daemon.kill
+          yield* eventually(Effect.exit(moves.get("hello")), Exit.isSuccess)
+          assert.strictEqual(yield* owner(others[(i + 1) % 3]!), before)
+          yield* daemon.start
+        }
+        // the watch is in place again
+        yield* moves.register({ ...instance, id: "8" })
+        const [list] = yield* lists
+        assert.deepStrictEqual(
+          list.map(({ id }) => id),
+          ["7f3", "8"]
+        )
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
+    90_000
+  )
   it.live(
     "a server that has lost its data gets all of it again",
     () =>

@@ -38,12 +38,15 @@ const probe = (port: number): Effect.Effect<void, unknown> =>
 /** `config` goes into zoo.cfg, `properties` to the virtual machine. */
 export const make = (
   config: Readonly<Record<string, string | number>> = {},
-  options: { readonly properties?: ReadonlyArray<string>; readonly classpath?: string } = {}
+  options: { readonly properties?: ReadonlyArray<string>; readonly classpath?: string; readonly port?: number; readonly id?: number } = {}
 ) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const folder = yield* fs.makeTempDirectoryScoped({ prefix: "zookeeper-" })
-    const port = yield* Daemon.freePort
+    const port = options.port ?? (yield* Daemon.freePort)
+    yield* fs.makeDirectory(`${folder}/data`)
+    // of a member of an ensemble
+    if (options.id !== undefined) yield* fs.writeFileString(`${folder}/data/myid`, String(options.id))
     const lines = {
       tickTime: 500,
       dataDir: `${folder}/data`,
@@ -77,5 +80,13 @@ export const make = (
     })
     return ZookeeperServer.of({ port, endpoint: `127.0.0.1:${port}`, daemon, wipe: fs.remove(`${folder}/data`, { recursive: true }) })
   })
+
+/** Three that agree with each other. */
+export const makeEnsemble = Effect.gen(function* () {
+  const ids = [1, 2, 3]
+  const members: Record<string, string> = {}
+  for (const id of ids) members[`server.${id}`] = `127.0.0.1:${yield* Daemon.freePort}:${yield* Daemon.freePort}`
+  return yield* Effect.forEach(ids, (id) => make({ ...members, initLimit: 20, syncLimit: 10 }, { id }), { concurrency: 3 })
+})
 
 export const layer = Layer.effect(ZookeeperServer, make()).pipe(Layer.provideMerge(NodeServices.layer))

@@ -3,11 +3,11 @@ import * as ServiceInstance from "@effect-kratos/core/registry/ServiceInstance"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { Zookeeper } from "../Zookeeper.ts"
+import type * as Zookeeper from "../Zookeeper.ts"
 import { ZookeeperError } from "../ZookeeperError.ts"
 
 type Instances = ReadonlyArray<ServiceInstance.ServiceInstance>
-type Client = Zookeeper["Service"]
+type Client = Zookeeper.Zookeeper["Service"]
 
 /** Reads that are under way at the same time. */
 const concurrency = 64
@@ -19,6 +19,17 @@ const decode = (path: string, name: string, data: Uint8Array): Effect.Effect<Ser
     Effect.catch((error) => Effect.as(Effect.logWarning(`zookeeper: ${path} is not an instance and is skipped`, error), undefined))
   )
 
+/** A node that is there for others alone is left out, too; undefined as well for one that has gone since it was listed. */
+const readable = (
+  path: string,
+  get: Effect.Effect<Zookeeper.Entry | undefined, ZookeeperError>
+): Effect.Effect<Zookeeper.Entry | undefined, ZookeeperError> =>
+  Effect.catchIf(
+    get,
+    ({ reason }) => reason === "NoAuth",
+    (error) => Effect.as(Effect.logWarning(`zookeeper: ${path} is skipped`, error), undefined)
+  )
+
 const sorted = (list: Iterable<ServiceInstance.ServiceInstance | undefined>): Instances =>
   [...list].filter((instance) => instance !== undefined).sort(ServiceInstance.byId)
 
@@ -26,8 +37,7 @@ const sorted = (list: Iterable<ServiceInstance.ServiceInstance | undefined>): In
 export const read = Effect.fnUntraced(function* (client: Client, path: string, name: string): Effect.fn.Return<Instances, ZookeeperError> {
   const ids = (yield* client.children(path)) ?? []
   const one = (id: string) =>
-    Effect.flatMap(client.get(`${path}/${id}`), (entry) =>
-      // gone between listing and reading
+    Effect.flatMap(readable(`${path}/${id}`, client.get(`${path}/${id}`)), (entry) =>
       entry === undefined ? Effect.undefined : decode(`${path}/${id}`, name, entry.data)
     )
   return sorted(yield* Effect.forEach(ids, one, { concurrency }))
@@ -67,7 +77,7 @@ export const follow = (client: Client, path: string, name: string): Stream.Strea
         const found = new Map(known)
         const one = Effect.fnUntraced(function* (id: string) {
           fresh.add(id)
-          const entry = yield* client.get(`${path}/${id}`, watcher)
+          const entry = yield* readable(`${path}/${id}`, client.get(`${path}/${id}`, watcher))
           if (entry === undefined) return
           const instance = yield* decode(`${path}/${id}`, name, entry.data)
           found.set(id, instance)

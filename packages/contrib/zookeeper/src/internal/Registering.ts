@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { Zookeeper } from "../Zookeeper.ts"
+import type { Zookeeper } from "../Zookeeper.ts"
 import { ZookeeperError } from "../ZookeeperError.ts"
 import * as Holders from "./Holders.ts"
 

@@ -38,6 +38,8 @@ export interface Session {
 }
 
 const name = "zookeeper"
+/** A connection that has lasted so long was a good one. */
+const steadyMillis = 1000
 
 export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Session, never, Scope.Scope> {
   const { connectTimeout, digest, maxFrameBytes, timeout } = options
@@ -96,6 +98,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       })
     )
     if (Connection.isExpired(connection.connected)) {
+      if (session === Records.noSession) return yield* lost(`${endpoint} gives no session`)
       session = Records.noSession
       return yield* Effect.logWarning(`${name}: the session has expired, beginning another`)
     }
@@ -114,18 +117,18 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   }, Effect.scoped)
 
   const loop = Effect.gen(function* () {
-    let since = yield* Clock.currentTimeMillis
+    const clock = yield* Clock.Clock
+    let since = clock.currentTimeMillisUnsafe()
     let failures = 0
     for (let i = 0; ; i++) {
       const endpoint = endpoints[i % endpoints.length] ?? ""
       let taken = false
-      let connected = false
+      let connectedAt: number | undefined
       const error = yield* Effect.flip(
         attach(
           endpoint,
           Effect.suspend(() => {
-            connected = true
-            failures = 0
+            connectedAt = clock.currentTimeMillisUnsafe()
             return Effect.logDebug(`${name}: connected to ${endpoint}`)
           }),
           () => void (taken = true)
@@ -136,8 +139,12 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         )
       )
       if (closing) return
-      const now = yield* Clock.currentTimeMillis
-      if (connected) since = now
+      const now = clock.currentTimeMillisUnsafe()
+      if (connectedAt !== undefined) {
+        since = now
+        // a server that throws us out at once is asked less and less often
+        if (now - connectedAt > steadyMillis) failures = 0
+      }
       // expired: the same server begins another one
       if (error === undefined) {
         i -= 1
@@ -146,7 +153,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       lastError = error
       yield* Effect.logDebug(`${name}: ${endpoint}`, error)
       // servers that have lost their data hang up on a session that has seen more than they know, for ever
-      if (taken && !connected && error.reason === "ConnectionLoss" && now - since > sessionMillis) {
+      if (taken && connectedAt === undefined && error.reason === "ConnectionLoss" && now - since > sessionMillis) {
         session = Records.noSession
         lastZxid = 0n
       }
