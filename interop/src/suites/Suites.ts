@@ -6,5 +6,6 @@ export const suites: Readonly<Record<string, () => Promise<{ readonly suite: Sui
   "connect-server": () => import("./connect-server.ts"),
   h2spec: () => import("./h2spec.ts"),
   grpc: () => import("./grpc.ts"),
-  proxies: () => import("./proxies.ts")
+  proxies: () => import("./proxies.ts"),
+  kratos: () => import("./kratos.ts")
 }
