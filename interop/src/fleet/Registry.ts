@@ -1,7 +1,9 @@
 /** The registry that a member is told to use, by our own packages. */
 import type { Discovery } from "@effect-kratos/core/registry/Discovery"
 import type { Registrar } from "@effect-kratos/core/registry/Registrar"
+import * as ConsulRegistry from "@effect-kratos/contrib-consul/ConsulRegistry"
 import * as EtcdRegistry from "@effect-kratos/contrib-etcd/EtcdRegistry"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RegistryConfig } from "./FleetConfig.ts"
 
@@ -10,8 +12,8 @@ export const layer = ({ address, kind }: RegistryConfig): Layer.Layer<Registrar 
     case "etcd":
       return EtcdRegistry.layer({ endpoints: [address] })
     case "consul":
-      throw new Error("x")
+      return ConsulRegistry.layer({ address })
     case "zookeeper":
-      throw new Error("x")
+      return Layer.unwrap(Effect.die(new Error("no package for it")))
   }
 }

@@ -7,7 +7,6 @@ import { AppInfo } from "@effect-kratos/core/Lifecycle"
 import { Discovery } from "@effect-kratos/core/registry/Discovery"
 import * as Static from "@effect-kratos/core/registry/Static"
 import * as Channels from "@effect-kratos/transport/Channels"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
@@ -146,4 +145,11 @@ const main = Effect.gen(function* () {
   )
 })
 
-NodeRuntime.runMain(main)
+// not `runMain`, which ends the program at SIGTERM: a load has something to say then
+Effect.runPromise(main).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`${String(error)}\n`)
+    process.exit(1)
+  }
+)
