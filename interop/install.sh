@@ -74,6 +74,7 @@ if command -v go >/dev/null 2>&1; then
       '($1 == "mod" || $1 == "dep") && index(module "/", $2 "/") == 1 && index($3, version) { found = 1 } END { exit !found }'
   }
   interop/peers/codecs/build.sh "$cache/go" || echo "no codecs of Kratos; what needs them will be skipped" >&2
+  interop/peers/fleet/build.sh "$cache/go" >&2 || echo "no members of a fleet on Kratos; what needs them will be skipped" >&2
   # Tools that tests find on PATH: put "$cache/go" there. One that cannot be had is a test skipped by name.
   tool() { # tool NAME PACKAGE@VERSION
     built "$1" "${2%@*}" "${2#*@}" || GOBIN="$cache/go" go install "$2" || echo "no $1; what needs it will be skipped" >&2

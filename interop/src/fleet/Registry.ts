@@ -3,7 +3,7 @@ import type { Discovery } from "@effect-kratos/core/registry/Discovery"
 import type { Registrar } from "@effect-kratos/core/registry/Registrar"
 import * as ConsulRegistry from "@effect-kratos/contrib-consul/ConsulRegistry"
 import * as EtcdRegistry from "@effect-kratos/contrib-etcd/EtcdRegistry"
-import * as Effect from "effect/Effect"
+import * as ZookeeperRegistry from "@effect-kratos/contrib-zookeeper/ZookeeperRegistry"
 import * as Layer from "effect/Layer"
 import type { RegistryConfig } from "./FleetConfig.ts"
 
@@ -14,6 +14,6 @@ export const layer = ({ address, kind }: RegistryConfig): Layer.Layer<Registrar 
     case "consul":
       return ConsulRegistry.layer({ address })
     case "zookeeper":
-      return Layer.unwrap(Effect.die(new Error("no package for it")))
+      return ZookeeperRegistry.layer({ endpoints: [address] })
   }
 }

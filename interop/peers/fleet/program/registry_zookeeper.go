@@ -18,11 +18,21 @@ type silent struct{}
 func (silent) Printf(string, ...any) {}
 
 func openZookeeper(address string) (Registry, error) {
-	conn, _, err := zk.Connect([]string{address}, 6*time.Second, zk.WithLogger(silent{}))
+	conn, events, err := zk.Connect([]string{address}, 6*time.Second, zk.WithLogger(silent{}))
 	if err != nil {
 		return nil, err
 	}
-	return &zookeeperRegistry{conn}, nil
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case event := <-events:
+			if event.State == zk.StateHasSession {
+				return &zookeeperRegistry{conn}, nil
+			}
+		case <-late:
+			return nil, errors.New("no session with ZooKeeper")
+		}
+	}
 }
 
 func (r *zookeeperRegistry) ensure(path string, data []byte, flags int32) error {
