@@ -47,7 +47,7 @@ describe("the server", () => {
       ["curl -H 'content-type: application/json' -d", /^\{"message":"Hello kratos"\}$/],
       [`curl http://localhost:${env.PORT}/openapi.json`, /^\{"openapi":"3\.1\.0".*"USER_NOT_FOUND"/],
       ["npm run call -- kratos", /^Hello kratos$/m],
-      [`curl http://localhost:${env.PORT}/readyz`, /^ok$/]
+      [`curl http://localhost:${env.PORT}/readyz`, /^ok\nregistry: registered$/]
     ]
     assert.strictEqual(lines.length, expected.length, lines.join("\n"))
     for (const [index, [start, output]] of expected.entries()) {

@@ -126,7 +126,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Layer.provide(
       Channels.options({
         keepAlive: { interval: "10 seconds", timeout: "5 seconds" },
-        backoff: { initial: "200 millis", max: "5 seconds" },
+        backoff: { initial: "100 millis", max: "1 second" },
         drainTimeout: "1 second"
       })
     )

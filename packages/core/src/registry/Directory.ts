@@ -86,7 +86,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   const register = Effect.fnUntraced(function* (instance: ServiceInstance.ServiceInstance) {
-    const fail = Effect.mapError((cause: unknown) => new RegistryError({ method: "register", cause }))
+    const fail = Effect.mapError(
+      (cause: PlatformError.PlatformError) =>
+        new RegistryError({ method: "register", cause, ...(isUnusable(cause) ? { permanent: true } : {}) })
+    )
     const text = ServiceInstance.encode(instance)
     // what readers would refuse is refused here
     yield* Effect.mapError(ServiceInstance.decode(text), (cause) => new RegistryError({ method: "register", cause, permanent: true }))
@@ -221,3 +224,6 @@ const make = Effect.fnUntraced(function* (options: Options) {
 })
 
 const isNotFound = (error: unknown): boolean => PlatformError.isPlatformError(error) && error.reason._tag === "NotFound"
+
+/** A file in place of the directory, or one that is not ours: nothing that goes by itself. */
+const isUnusable = ({ reason }: PlatformError.PlatformError): boolean => reason._tag === "BadResource" || reason._tag === "PermissionDenied"
