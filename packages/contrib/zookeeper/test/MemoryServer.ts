@@ -33,7 +33,7 @@ export interface Peer {
   readonly ended: () => boolean
 }
 
-const pathless: ReadonlySet<number> = new Set([Op.ping, Op.auth])
+const pathless: ReadonlySet<number> = new Set([Op.ping, Op.auth, Op.multi])
 
 /** A network in memory with one server at `zk:2181`, and the connections that come to it, each as soon as it has said what session it wants. */
 export const make = Effect.gen(function* () {
@@ -80,3 +80,10 @@ export const make = Effect.gen(function* () {
   yield* network.listen({ host: "zk", port: 2181 }, ({ duplex }) => serve(duplex))
   return { network, next: Queue.take(peers) }
 })
+
+/** The body of an answer that tells of a node. */
+export const stat =
+  (ephemeralOwner: bigint) =>
+  (to: Writer): void => {
+    to.long(1n).long(1n).long(0n).long(0n).int(0).int(0).int(0).long(ephemeralOwner).int(0).int(0).long(1n)
+  }

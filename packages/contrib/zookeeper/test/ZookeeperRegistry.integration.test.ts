@@ -1,5 +1,6 @@
 import { Discovery } from "@effect-kratos/core/registry/Discovery"
 import { Registrar } from "@effect-kratos/core/registry/Registrar"
+import * as Registration from "@effect-kratos/core/registry/Registration"
 import * as ServiceInstance from "@effect-kratos/core/registry/ServiceInstance"
 import * as Fault from "@effect-kratos/testing/Fault"
 import * as FaultProxy from "@effect-kratos/testing/FaultProxy"
@@ -209,11 +210,17 @@ describe.skipIf(skip !== undefined)(title("zookeeper registry", skip), () => {
         const { register } = yield* registry({
           endpoints: [`127.0.0.1:${proxy.address.port}`],
           rootPath: "/leaves",
-          sessionTimeout: "10 seconds"
+          sessionTimeout: "10 seconds",
+          timeout: "600 millis"
         })
+        const statuses: Array<string> = []
         const zookeeper = yield* client({ endpoints: [endpoint] })
         const owner = (id: string) => Effect.map(zookeeper.exists(`/leaves/hello/${id}`), (stat) => stat?.ephemeralOwner)
-        yield* register({ ...instance, id: "stays" })
+        yield* Effect.provideService(
+          register({ ...instance, id: "stays" }),
+          Registration.onState,
+          ({ status }) => void statuses.push(status)
+        )
         const before = yield* owner("stays")
         const scope = yield* Scope.make()
         yield* Scope.provide(register({ ...instance, id: "leaves" }), scope)
@@ -229,6 +236,7 @@ describe.skipIf(skip !== undefined)(title("zookeeper registry", skip), () => {
         yield* eventually(owner("leaves"), (there) => there === undefined)
         yield* Fiber.join(leaving)
         assert.strictEqual(yield* owner("stays"), before)
+        assert.deepStrictEqual(statuses, ["registering", "registered"])
       }).pipe(Effect.scoped)
     )
     it.effect("a session that has expired is followed by another, which registers again", () =>
@@ -242,12 +250,15 @@ describe.skipIf(skip !== undefined)(title("zookeeper registry", skip), () => {
         })
         const zookeeper = yield* client({ endpoints: [endpoint] })
         const owner = Effect.map(zookeeper.exists("/expires/hello/7f3"), (stat) => stat?.ephemeralOwner)
-        yield* register(instance)
+        const statuses: Array<string> = []
+        yield* Effect.provideService(register(instance), Registration.onState, ({ status }) => void statuses.push(status))
         const before = yield* owner
         assert.isDefined(before)
         yield* proxy.during(Fault.down)(eventually(owner, (there) => there === undefined))
         const after = yield* eventually(owner, (there) => there !== undefined)
         assert.notStrictEqual(after, before)
+        // after a while of chance: not all processes in the same moment
+        assert.include(statuses, "lost")
       }).pipe(Effect.scoped)
     )
     it.effect("a node that another process takes over is left to it, and taken back when that has gone", () =>
@@ -261,6 +272,34 @@ describe.skipIf(skip !== undefined)(title("zookeeper registry", skip), () => {
           Effect.gen(function* () {
             yield* second.register({ ...instance, version: "v2" })
             assert.strictEqual(yield* versions, "v2")
+          })
+        )
+        yield* eventually(versions, (text) => text === "v1")
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const scope = yield* Scope.make()
+            yield* Scope.provide(first.register({ ...instance, id: "8" }), scope)
+            yield* second.register({ ...instance, id: "8", version: "v2" })
+            yield* Scope.close(scope, Exit.void)
+            assert.strictEqual(yield* versions, "v1,v2")
+          })
+        )
+      }).pipe(Effect.scoped)
+    )
+    it.effect("of two of one process the later one is put there again, and the earlier one when that has ended", () =>
+      Effect.gen(function* () {
+        const { endpoint } = yield* ZookeeperServer
+        const { get, register } = yield* registry({ endpoints: [endpoint], rootPath: "/twice" })
+        const operator = yield* client({ endpoints: [endpoint] })
+        const versions = Effect.map(get("hello"), (list) => list.map(({ version }) => version).join())
+        yield* register(instance)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* register({ ...instance, version: "v2" })
+            for (let i = 0; i < 10; i++) {
+              yield* operator.remove("/twice/hello/7f3")
+              assert.strictEqual(yield* eventually(versions, (text) => text !== ""), "v2")
+            }
           })
         )
         yield* eventually(versions, (text) => text === "v1")
