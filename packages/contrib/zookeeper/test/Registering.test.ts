@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { Op } from "../src/internal/Records.ts"
+import { EventType, Op, Xid } from "../src/internal/Records.ts"
 import * as ZookeeperRegistry from "../src/ZookeeperRegistry.ts"
 import * as MemoryServer from "./MemoryServer.ts"
 
@@ -80,6 +80,37 @@ describe("registrations on ZooKeeper", () => {
       yield* Effect.forkChild(Effect.andThen(serve(Op.exists, 0, MemoryServer.stat(session)), serve(Op.remove, 0)), {
         startImmediately: true
       })
+    }).pipe(Effect.scoped)
+  )
+  it.effect("an earlier one hears of the end of the later one, also when the node was gone already", () =>
+    Effect.gen(function* () {
+      const { answer, expect, register, serve } = yield* connect
+      const there = MemoryServer.stat(session)
+      const earlier = yield* Effect.forkChild(register(instance), { startImmediately: true })
+      yield* serve(Op.getData, -101)
+      yield* serve(Op.create, 0, (to) => to.text(path))
+      yield* Fiber.join(earlier)
+      yield* serve(Op.exists, 0, there)
+      const scope = yield* Scope.make()
+      const later = yield* Effect.forkChild(Scope.provide(register(instance), scope), { startImmediately: true })
+      yield* serve(Op.getData, 0, (to) => there(to.octets(new TextEncoder().encode(ServiceInstance.encode(instance)))))
+      yield* Fiber.join(later)
+      yield* serve(Op.exists, 0, there)
+
+      // an operator deletes it, and both look
+      yield* answer(Xid.event, 0, (to) => to.int(EventType.deleted).int(3).text(path))
+      yield* serve(Op.exists, -101)
+      yield* serve(Op.exists, -101)
+      const create = yield* expect(Op.create)
+      const end = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* answer(create, -110)
+      yield* serve(Op.exists, -101)
+      yield* Fiber.join(end)
+      // it is the earlier one's turn
+      yield* serve(Op.exists, -101)
+      yield* serve(Op.create, 0, (to) => to.text(path))
+      yield* serve(Op.exists, 0, there)
+      yield* Effect.forkChild(Effect.andThen(serve(Op.exists, 0, there), serve(Op.remove, 0)), { startImmediately: true })
     }).pipe(Effect.scoped)
   )
 })
