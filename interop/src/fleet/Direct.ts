@@ -1,5 +1,6 @@
 /** Clients and members in pairs, without a registry: errors, deadlines, formats, streams; and what programs ask every member about. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as assert from "node:assert/strict"
@@ -102,6 +103,24 @@ export const asked: Suite.Part = {
               yield* check(() => assert.match(watched.stdout, /^\s*\{\s*"status": "SERVING"\s*\}\s*$/))
             })
           )
+        ],
+        [
+          "our member that leaves tells those who watch its health, which Kratos' clients do",
+          Effect.gen(function* () {
+            const leaves = yield* Members.start("ours", { id: "member-leaves", name: "alone" })
+            const watching = yield* Effect.forkChild(
+              Program.run(
+                [Program.which("grpcurl") ?? "", "-plaintext", "-max-time", "15", address(leaves), "grpc.health.v1.Health/Watch"],
+                {
+                  seconds: 20
+                }
+              )
+            )
+            yield* Effect.sleep(1000)
+            yield* leaves.leave
+            const { stdout } = yield* Fiber.join(watching)
+            yield* check(() => assert.deepEqual(stdout.match(/"[A-Z_]+"/g), ['"SERVING"', '"NOT_SERVING"'], stdout))
+          }).pipe(Effect.scoped)
         ],
         [
           "names with underscores and names in camel case are read",

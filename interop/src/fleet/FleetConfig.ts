@@ -31,6 +31,8 @@ export const Job = Schema.Struct({
   cancelMs: Schema.optionalKey(Schema.Finite),
   /** Calls that `visits` makes, one after the other. */
   times: Schema.optionalKey(Schema.Int),
+  /** Calls are counted once so many members have answered, which is when all of them are connected. */
+  members: Schema.optionalKey(Schema.Int),
   /** Calls a second that `load` makes until the program is told to end. */
   rate: Schema.optionalKey(Schema.Finite)
 })

@@ -76,14 +76,15 @@ const drain = <E, R>(job: Job, stream: Stream.Stream<TalkMessage, E, R>): Effect
 
 /** Makes calls and counts who answered. */
 const many = Effect.fnUntraced(function* (job: Job, callee: Callers.Callee) {
-  const nodes: Record<string, number> = {}
+  const { members = 0, rate = 100, times = 1 } = job
+  const nodes = new Map<string, number>()
   const failures: Array<string> = []
   let failed = 0
   const call = limited(job)(callee.visit({ name: "many" })).pipe(
     Effect.match({
       onSuccess: ({ hops }) => {
         const node = hops[0]?.node ?? ""
-        nodes[node] = (nodes[node] ?? 0) + 1
+        nodes.set(node, (nodes.get(node) ?? 0) + 1)
       },
       onFailure: (error) => {
         failed++
@@ -92,7 +93,14 @@ const many = Effect.fnUntraced(function* (job: Job, callee: Callers.Callee) {
     })
   )
   if (job.do === "visits") {
-    yield* Effect.repeat(call, { times: (job.times ?? 1) - 1 })
+    if (members > 0) {
+      // the first calls come before all members are connected
+      const connected = Effect.delay(call, "5 millis").pipe(Effect.repeat({ until: () => nodes.size >= members }))
+      yield* Effect.timeoutOption(connected, "20 seconds")
+    }
+    nodes.clear()
+    failed = 0
+    yield* Effect.repeat(call, { times: times - 1 })
   } else {
     const told = Effect.callback<void>((resume) => {
       process.once("SIGTERM", () => resume(Effect.void))
@@ -101,10 +109,10 @@ const many = Effect.fnUntraced(function* (job: Job, callee: Callers.Callee) {
     yield* Console.log(JSON.stringify({ started: true }))
     const calls = yield* FiberSet.make()
     // calls begin at the rate whatever becomes of those before
-    yield* Effect.raceFirst(Effect.repeat(FiberSet.run(calls, call), Schedule.fixed(1000 / (job.rate ?? 100))), told)
+    yield* Effect.raceFirst(Effect.repeat(FiberSet.run(calls, call), Schedule.fixed(1000 / rate)), told)
     yield* FiberSet.awaitEmpty(calls)
   }
-  const result: Answer = { nodes, failed, failures }
+  const result: Answer = { nodes: Object.fromEntries(nodes), failed, failures }
   return result
 }, Effect.scoped)
 

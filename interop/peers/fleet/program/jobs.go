@@ -38,6 +38,8 @@ type Job struct {
 	// The caller goes away after so long; 0 for never.
 	CancelMs int `json:"cancelMs"`
 	Times    int `json:"times"`
+	// Calls are counted once so many members have answered.
+	Members int `json:"members"`
 	// Calls a second.
 	Rate int `json:"rate"`
 }
@@ -204,6 +206,12 @@ func (c *callers) many(job Job, limited func() (context.Context, context.CancelF
 		}
 	}
 	if job.Do == "visits" {
+		// the first calls come before all members are connected
+		for end := time.Now().Add(20 * time.Second); len(answer.Nodes) < job.Members && time.Now().Before(end); {
+			call()
+			time.Sleep(5 * time.Millisecond)
+		}
+		answer = Answer{Nodes: map[string]int{}}
 		for range job.Times {
 			call()
 		}
