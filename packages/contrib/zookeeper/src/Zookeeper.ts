@@ -1,5 +1,5 @@
 /**
- * ZooKeeper 3.4 and later over its own protocol: what a registry needs of it. Why a client of our own: those in the registry of packages need a native build,
+ * ZooKeeper over its own protocol, of version 3.4: what a registry needs of it. Why a client of our own: those in the registry of packages need a native build,
  * or end with their first session.
  */
 import type * as Tls from "@effect-kratos/transport/Tls"
