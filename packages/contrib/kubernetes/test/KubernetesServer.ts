@@ -83,7 +83,7 @@ const make = Effect.gen(function* () {
     args: [
       ...words(`--etcd-servers=${etcd} --etcd-compaction-interval=0 --secure-port=${port} --bind-address=127.0.0.1`),
       ...words(`--cert-dir=${at("certificates")} --tls-cert-file=${at("server.pem")} --tls-private-key-file=${at("server.key")}`),
-      ...words(`--client-ca-file=${at("ca.pem")} --token-auth-file=${at("tokens.csv")} --authorization-mode=AlwaysAllow`),
+      ...words(`--client-ca-file=${at("ca.pem")} --token-auth-file=${at("tokens.csv")} --authorization-mode=RBAC`),
       ...words(`--service-account-issuer=https://kubernetes.default.svc --service-account-key-file=${at("accounts.key")}`),
       ...words(`--service-account-signing-key-file=${at("accounts.key")} --disable-admission-plugins=ServiceAccount`),
       "--service-cluster-ip-range=10.0.0.0/24"
