@@ -4,6 +4,7 @@ import { codecs, jsonText } from "./codecs.ts"
 import { chunks, frames } from "./frames.ts"
 import { decoding, roundTrip } from "./hpack.ts"
 import { exchange, head } from "./http1.ts"
+import { kubernetes } from "./kubernetes.ts"
 import { binary, initialiser, json, jsonReader } from "./protobuf.ts"
 import { whole } from "./server.ts"
 import { streams } from "./streams.ts"
@@ -27,6 +28,7 @@ export const targets: ReadonlyArray<Target> = [
   ...texts,
   records,
   connection,
+  kubernetes,
   whole,
   client
 ]

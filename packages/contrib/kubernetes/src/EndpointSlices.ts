@@ -6,6 +6,7 @@ import { Discovery } from "@effect-kratos/core/registry/Discovery"
 import { RegistryError } from "@effect-kratos/core/registry/RegistryError"
 import * as ServiceInstance from "@effect-kratos/core/registry/ServiceInstance"
 import * as Watch from "@effect-kratos/core/registry/Watch"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -30,6 +31,10 @@ export const layerKubernetes = (options: Options = {}): Layer.Layer<Discovery, n
 
 export const layer = (options: Kubernetes.Options & Options = {}): Layer.Layer<Discovery, KubernetesError> =>
   Layer.provide(layerKubernetes(options), Kubernetes.layer(options))
+
+export const layerConfig = (
+  config: Config.Wrap<Kubernetes.Limits & Options>
+): Layer.Layer<Discovery, Config.ConfigError | KubernetesError> => Layer.unwrap(Effect.map(Config.unwrap(config), layer))
 
 const orEmpty = <S extends Schema.Codec<unknown, unknown>>(schema: S) => Schema.optional(Schema.NullOr(schema))
 

@@ -38,6 +38,10 @@ export const layerKubernetes = (options: Options = {}): Layer.Layer<Registrar | 
 export const layer = (options: Kubernetes.Options & Options = {}): Layer.Layer<Registrar | Discovery, KubernetesError> =>
   Layer.provide(layerKubernetes(options), Kubernetes.layer(options))
 
+export const layerConfig = (
+  config: Config.Wrap<Kubernetes.Limits & Options>
+): Layer.Layer<Registrar | Discovery, Config.ConfigError | KubernetesError> => Layer.unwrap(Effect.map(Config.unwrap(config), layer))
+
 type Instances = ReadonlyArray<ServiceInstance.ServiceInstance>
 
 /** Pods whose trouble was told of; more than these are told again. */

@@ -11,6 +11,8 @@ export interface Asked {
   readonly path: string
   readonly query: Readonly<Record<string, string>>
   readonly token: string | undefined
+  readonly contentType: string | undefined
+  readonly body: string
 }
 
 /** What is asked, in order, beside what is answered. */
@@ -22,7 +24,9 @@ export const make = (answer: (asked: Asked, n: number) => Response, limits: Kube
         method: request.method,
         path: url.pathname,
         query: Object.fromEntries(url.searchParams),
-        token: request.headers["authorization"]?.replace("Bearer ", "")
+        token: request.headers["authorization"]?.replace("Bearer ", ""),
+        contentType: request.body._tag === "Uint8Array" ? request.body.contentType : undefined,
+        body: request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
       }
       asked.push(one)
       return HttpClientResponse.fromWeb(request, answer(one, asked.length - 1))
