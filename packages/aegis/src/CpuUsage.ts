@@ -7,10 +7,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type * as EventLoop from "./EventLoop.ts"
 
 export interface Shape {
   /** The smoothed share of the available processor time in use, 0–1000. */
   readonly permille: () => number
+  /** The event loop of the thread that serves, where it is measured. */
+  readonly loop?: EventLoop.Shape | undefined
 }
 
 export class CpuUsage extends Context.Service<CpuUsage, Shape>()("@effect-kratos/aegis/CpuUsage") {}

@@ -6,12 +6,15 @@
  * time shows, so the utilisation of the event loop counts as well: the share of time in which it was not waiting for events.
  */
 import * as CpuUsage from "@effect-kratos/aegis/CpuUsage"
+import * as EventLoop from "@effect-kratos/aegis/EventLoop"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { availableParallelism } from "node:os"
 import { performance } from "node:perf_hooks"
 import * as Cgroup from "./Cgroup.ts"
+import * as LoopTurn from "./LoopTurn.ts"
+import * as TurnScheduler from "./TurnScheduler.ts"
 
 /** Given a time in nanoseconds, the share in permille since the time before; undefined the first time, and when nothing is known. */
 export type Sampler = (now: number) => number | undefined
@@ -94,10 +97,24 @@ export const layerCgroup = (options?: CpuUsage.Options): Layer.Layer<CpuUsage.Cp
 
 export const layerProcess = (options?: CpuUsage.Options): Layer.Layer<CpuUsage.CpuUsage> => layerSampler(() => process(), options)
 
-export const layerEventLoop = (options?: CpuUsage.Options): Layer.Layer<CpuUsage.CpuUsage> => layerSampler(() => eventLoop(), options)
+/** The event loop alone, with its delay. */
+export const layerEventLoop = (options?: CpuUsage.Options): Layer.Layer<CpuUsage.CpuUsage> =>
+  withLoop(layerSampler(() => eventLoop(), options))
 
-/** What servers should use: control group or process, and event loop. */
-export const layer = (options?: CpuUsage.Options): Layer.Layer<CpuUsage.CpuUsage> => layerSampler(() => standard(), options)
+/** What servers should use: control group or process, and the event loop, with its delay. */
+export const layer = (options?: CpuUsage.Options): Layer.Layer<CpuUsage.CpuUsage> => withLoop(layerSampler(() => standard(), options))
+
+/** Measures how late this thread's event loop is as well. The timer by which it does waits for its turn as calls do. */
+const withLoop = (usage: Layer.Layer<CpuUsage.CpuUsage>): Layer.Layer<CpuUsage.CpuUsage> =>
+  Layer.effect(
+    CpuUsage.CpuUsage,
+    Effect.gen(function* () {
+      const scheduler = TurnScheduler.make(yield* Clock.Clock)
+      const platform = { active: () => performance.eventLoopUtilization().active, nextTurn: LoopTurn.next, scheduler }
+      const { permille } = yield* CpuUsage.CpuUsage
+      return { permille, loop: yield* EventLoop.make(platform) }
+    })
+  ).pipe(Layer.provide(usage))
 
 /** The share of `quota` processors that a growing count of nanoseconds shows. */
 const share = (usage: () => number | undefined, quota: () => number): Sampler => {

@@ -6,6 +6,7 @@
  * closes what is left. Readiness and registration belong to `App`, which is built after the servers and closed before them.
  */
 import { createRegistry, type DescMethod } from "@bufbuild/protobuf"
+import { CpuUsage } from "@effect-kratos/aegis/CpuUsage"
 import * as Aspect from "@effect-kratos/core/Aspect"
 import * as Endpoint from "@effect-kratos/core/Endpoint"
 import { AppInfo, Lifecycle } from "@effect-kratos/core/Lifecycle"
@@ -16,7 +17,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import type { Codec } from "./codec/Codec.ts"
@@ -149,8 +152,9 @@ const make = Effect.fnUntraced(function* (options: AnyOptions) {
   const timers = yield* DeadlineTimers.make
   const ambient = yield* Effect.context<never>()
   const fork = Effect.runForkWith(ambient)
-  let services = ambient
-  yield* lifecycle.onInfo((info) => (services = Context.add(ambient, AppInfo, info)))
+  const base = withScheduler(ambient)
+  let services = base
+  yield* lifecycle.onInfo((info) => (services = Context.add(base, AppInfo, info)))
 
   const running = new Set<InFlight>()
   const compile: Operation.Options = { aspects: options.aspects ?? Aspect.identity, timers, services: () => services, running }
@@ -298,6 +302,13 @@ const corsOrigins = (cors: Cors.Options | undefined): ReadonlyArray<string> =>
   cors === undefined || cors.origins === "*" ? [] : cors.origins
 
 /** Codecs of each method, made when a method is first called in a format. */
+/** Where the event loop is measured, calls are run so that its turns stay short. */
+const withScheduler = (ambient: Context.Context<never>): Context.Context<never> => {
+  const usage = Context.getOption(ambient, CpuUsage)
+  const scheduler = Option.isSome(usage) ? usage.value.loop?.scheduler : undefined
+  return scheduler === undefined ? ambient : Context.add(ambient, Scheduler.Scheduler, scheduler)
+}
+
 const codecs = (services: ReadonlyArray<Service.Any>): GrpcServer.GrpcServer["codec"] => {
   const registry = createRegistry(...services.map((service) => service.descriptor.file))
   const made = { proto: new Map<DescMethod, Pair>(), json: new Map<DescMethod, Pair>() }

@@ -30,6 +30,9 @@ export const Current: Context.Reference<Priority | undefined> = Context.Referenc
 
 const ranks: ReadonlyMap<string, number> = new Map(all.map((priority, rank) => [priority, rank]))
 
+/** 0 for the most important. */
+export const rank = (priority: Priority): number => ranks.get(priority)!
+
 const isPriority = (text: string): text is Priority => ranks.has(text)
 
 /** The class that a call claims; undefined when it claims none, or one that does not exist. */
@@ -39,7 +42,7 @@ export const claimed = ({ request }: Pick<CallShape, "request">): Priority | und
 }
 
 /** The less important of two. */
-export const min = (a: Priority, b: Priority): Priority => (ranks.get(a)! >= ranks.get(b)! ? a : b)
+export const min = (a: Priority, b: Priority): Priority => (rank(a) >= rank(b) ? a : b)
 
 /** Gives a class to the calls that `effect` makes. */
 const withPriority =

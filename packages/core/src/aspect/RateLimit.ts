@@ -8,6 +8,7 @@
  */
 import * as BbrLimiter from "@effect-kratos/aegis/BbrLimiter"
 import { CpuUsage, type Shape as CpuUsageShape } from "@effect-kratos/aegis/CpuUsage"
+import * as DelayLimiter from "@effect-kratos/aegis/DelayLimiter"
 import * as TokenBucket from "@effect-kratos/aegis/TokenBucket"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -24,7 +25,7 @@ export const reason = "RATELIMIT"
 
 const message = "service unavailable due to rate limit exceeded"
 
-/** From where on calls of a class are shed. */
+/** From where on calls of a class are shed by the limit on calls in flight. By the delay of the event loop, a class has what those above it leave. */
 export interface Threshold {
   /** Permille of the processor from which on the limit applies to the class. */
   readonly cpu: number
@@ -41,6 +42,13 @@ export const thresholds: Readonly<Record<Priority.Priority, Threshold>> = {
 }
 
 export interface BbrOptions extends BbrLimiter.Options {
+  /**
+   * What says that the service is busy. `loop`: the delay of the event loop, and calls are admitted at the rate at which they leave
+   * (`DelayLimiter`); where it is not measured, as `cpu`. `cpu`: the processor, as in Kratos, and the limit is on calls in flight. Default `loop`.
+   */
+  readonly signal?: "loop" | "cpu" | undefined
+  /** For `loop`: from which delay on, and which delay is kept. */
+  readonly delay?: Omit<DelayLimiter.Options, "classes"> | undefined
   /** Sheds calls by their class: `true` for the thresholds above, or some of them otherwise. Default: all calls are alike. */
   readonly priorities?: boolean | Partial<Record<Priority.Priority, Threshold>> | undefined
   /** Called for every refused call. Must be quick: it runs when there is no time. */
@@ -49,20 +57,28 @@ export interface BbrOptions extends BbrLimiter.Options {
 
 /** What the limiter that was used last sees, for metrics and tests; undefined before the first call. */
 export interface Bbr extends Aspect.Aspect<KratosError.KratosError, CpuUsage> {
-  readonly snapshot: (now: number) => BbrLimiter.Snapshot | undefined
+  readonly snapshot: (now: number) => Snapshot | undefined
+}
+
+export interface Snapshot extends BbrLimiter.Snapshot {
+  /** What the limiter of the event loop's delay does; undefined where the processor is looked at. */
+  readonly loop: DelayLimiter.Snapshot | undefined
 }
 
 /** One limiter for all calls that go through the aspect in a program, which is to say: for each `CpuUsage`. */
 export const bbr = (options: BbrOptions = {}): Bbr => {
-  const { onRejected, priorities = false } = options
+  const { delay, onRejected, priorities = false, signal = "loop" } = options
   const refused = Aspect.reject(KratosError.tooManyRequests(reason, message))
-  // with gates, it is they that look at the processor
-  const limits = priorities === false ? options : { ...options, cpuThreshold: Infinity }
-  const make = (usage: CpuUsageShape): Limiting => ({
-    usage,
-    limiter: BbrLimiter.makeUnsafe(limits, usage),
-    gates: priorities === false ? undefined : gatesOf(priorities === true ? {} : priorities)
-  })
+  const make = (usage: CpuUsageShape): Limiting => {
+    const paced =
+      signal === "loop" && usage.loop !== undefined
+        ? DelayLimiter.make({ ...delay, classes: priorities === false ? 1 : Priority.all.length }, usage.loop)
+        : undefined
+    // with either, it is not the limiter that looks at the processor
+    const limits = priorities === false && paced === undefined ? options : { ...options, cpuThreshold: Infinity }
+    const gates = priorities === false || paced !== undefined ? undefined : gatesOf(priorities === true ? {} : priorities)
+    return { usage, limiter: BbrLimiter.makeUnsafe(limits, usage), paced, gates }
+  }
   const others = new WeakMap<CpuUsageShape, Limiting>()
   let last: Limiting | undefined
   const limitingOf = (usage: CpuUsageShape): Limiting => {
@@ -74,25 +90,33 @@ export const bbr = (options: BbrOptions = {}): Bbr => {
   const aspect = Aspect.observe<number, KratosError.KratosError, CpuUsage>({
     start: (call, services) => {
       const now = clockOf(services)
-      const { gates, limiter, usage } = limitingOf(Context.get(services, CpuUsage))
+      const { gates, limiter, paced, usage } = limitingOf(Context.get(services, CpuUsage))
       const gate = gates?.get(priorityOf(call, services))
-      if (gate?.isShut(limiter, usage.permille(), now) !== true && limiter.tryAcquire(now)) return now
+      const admitted =
+        paced === undefined
+          ? gate?.isShut(limiter, usage.permille(), now) !== true
+          : paced.tryAcquire(now, priorities === false ? 0 : Priority.rank(priorityOf(call, services)))
+      if (admitted && limiter.tryAcquire(now)) return now
       onRejected?.(call)
       return refused
     },
     end: (_call, exit, start, services) => {
-      const { limiter } = limitingOf(Context.get(services, CpuUsage))
+      const { limiter, paced } = limitingOf(Context.get(services, CpuUsage))
+      const now = clockOf(services)
+      paced?.done(start, now)
       // a call that its client gave up says nothing of what the service can do
       if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) limiter.cancel()
-      else limiter.done(start, clockOf(services))
+      else limiter.done(start, now)
     }
   })
-  return Object.assign(aspect, { snapshot: (now: number) => last?.limiter.snapshot(now) })
+  const snapshot = (now: number) => (last === undefined ? undefined : { ...last.limiter.snapshot(now), loop: last.paced?.snapshot() })
+  return Object.assign(aspect, { snapshot })
 }
 
 interface Limiting {
   readonly usage: CpuUsageShape
   readonly limiter: BbrLimiter.BbrLimiter
+  readonly paced: DelayLimiter.DelayLimiter | undefined
   readonly gates: ReadonlyMap<Priority.Priority, Gate> | undefined
 }
 

@@ -136,6 +136,74 @@ describe("RateLimit.bbr", () => {
   )
 })
 
+describe("RateLimit.bbr by the delay of the event loop", () => {
+  /** A loop that is late, in which ten calls of 10 ms have ended in 100 ms of work. */
+  const late = Effect.fnUntraced(function* (options: RateLimit.BbrOptions) {
+    let standing = 0
+    let active = 0
+    let turn = 0
+    const loop = { delay: () => 5, standing: () => standing, active: () => active, turn: () => turn }
+    const aspect = RateLimit.bbr(options)
+    const usage = Context.make(CpuUsage.CpuUsage, { permille: () => 1000, loop })
+    const run = (priority?: string) => Effect.exit(Effect.provideContext(CallFixture.run(claiming(priority), aspect(Effect.void)), usage))
+    /** The next turn, 10 ms of work later, and its calls: who is admitted. */
+    const next = Effect.fnUntraced(function* (...claims: ReadonlyArray<string>) {
+      yield* TestClock.adjust("10 millis")
+      active += 10
+      turn += 10
+      const admitted: Array<string> = []
+      for (const claim of claims) {
+        const exit = yield* run(claim)
+        if (Exit.isSuccess(exit)) admitted.push(claim)
+        else assert.strictEqual(KratosError.statusFromExit(exit).code, 429)
+      }
+      return admitted
+    })
+    for (let i = 0; i < 40; i++) assert.lengthOf(yield* next("CRITICAL"), 1)
+    return { aspect, next, stand: (millis: number) => (standing = millis) }
+  })
+
+  it.effect("admits at the rate at which calls leave while a delay stands, whatever the processor does", () =>
+    Effect.gen(function* () {
+      const { aspect, next, stand } = yield* late({})
+      // busy, but on time
+      assert.lengthOf(yield* next("a", "b", "c", "d"), 4)
+      for (let i = 0; i < 40; i++) yield* next("CRITICAL")
+      stand(50)
+      for (let i = 0; i < 3; i++) yield* next("CRITICAL")
+      const { loop } = aspect.snapshot(0)!
+      assert.isTrue(loop!.limiting)
+      assert.closeTo(loop!.rate, 100, 10)
+      // the tokens of a turn are for all of its calls
+      assert.isAtMost((yield* next(...Array.from({ length: 40 }, () => "CRITICAL"))).length, 2)
+      stand(0)
+      for (let i = 0; i < 250; i++) yield* next()
+      assert.lengthOf(yield* next("a", "b", "c", "d"), 4)
+    })
+  )
+
+  it.effect("sheds the cheap first", () =>
+    Effect.gen(function* () {
+      const { next, stand } = yield* late({ priorities: true })
+      stand(50)
+      const admitted: Array<string> = []
+      // each class comes at what the loop can do
+      for (let i = 0; i < 100; i++) admitted.push(...(yield* next("SHEDDABLE", "SHEDDABLE_PLUS", "CRITICAL", "CRITICAL_PLUS")))
+      const countOf = (claim: string) => admitted.slice(20).filter((one) => one === claim).length
+      assert.isAtLeast(countOf("CRITICAL_PLUS"), 80)
+      for (const claim of ["SHEDDABLE", "SHEDDABLE_PLUS"]) assert.isAtMost(countOf(claim), 5)
+    })
+  )
+
+  it.effect("looks at the processor when told so", () =>
+    Effect.gen(function* () {
+      const { aspect, stand } = yield* late({ signal: "cpu" })
+      stand(50)
+      assert.isUndefined(aspect.snapshot(0)!.loop)
+    })
+  )
+})
+
 describe("RateLimit.tokens", () => {
   const run = (aspect: Aspect.Aspect<KratosError.KratosError>, fields: Parameters<typeof CallFixture.make>[0]) => {
     const call = CallFixture.make({ request: Metadata.make(), trailers: Metadata.make(), reply: Metadata.make(), ...fields })

@@ -136,6 +136,28 @@ const makePlan = (server: GrpcServer, headers: Headers): Plan => {
 }
 
 const errorBlock = (plan: Plan, error: KratosError.KratosError, more: Fields = []): HeaderBlock =>
+  more.length === 0 ? commonBlock(plan, error) : makeErrorBlock(plan, error, more, false)
+
+/** Blocks of errors that were seen before: one refusal serves any number of calls, and costs most where there is no time. */
+const BLOCKS = new WeakMap<KratosError.KratosError, Map<string, HeaderBlock> | "once">()
+
+const commonBlock = (plan: Plan, error: KratosError.KratosError): HeaderBlock => {
+  const known = BLOCKS.get(error)
+  if (known === undefined) {
+    BLOCKS.set(error, "once")
+    return makeErrorBlock(plan, error, [], false)
+  }
+  const key = plan.operation === undefined ? `? ${plan.contentType}` : plan.contentType
+  const blocks = known === "once" ? new Map<string, HeaderBlock>() : known
+  let block = blocks.get(key)
+  if (block === undefined) {
+    blocks.set(key, (block = makeErrorBlock(plan, error, [], true)))
+    BLOCKS.set(error, blocks)
+  }
+  return block
+}
+
+const makeErrorBlock = (plan: Plan, error: KratosError.KratosError, more: Fields, reuse: boolean): HeaderBlock =>
   HeaderBlock.make(
     [
       [":status", "200"],
@@ -144,7 +166,7 @@ const errorBlock = (plan: Plan, error: KratosError.KratosError, more: Fields = [
       ...more,
       ...GrpcStatus.toFields(error)
     ],
-    { reuse: false }
+    { reuse }
   )
 
 const ignore: StreamListener = { onData: () => {}, onTrailers: () => {}, onAbort: () => {} }
