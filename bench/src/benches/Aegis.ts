@@ -13,6 +13,8 @@ const loads: ReadonlyMap<string, boolean> = new Map([
   ["breaker, open", false],
   ["bbr", true],
   ["bbr, overloaded", false],
+  ["delay", true],
+  ["delay, overloaded", false],
   ["token bucket", true],
   ["token bucket, 1000 keys", true],
   ["retry budget", true],

@@ -4,6 +4,7 @@
  */
 import * as BbrLimiter from "@effect-kratos/aegis/BbrLimiter"
 import * as ConcurrencyLimit from "@effect-kratos/aegis/ConcurrencyLimit"
+import * as DelayLimiter from "@effect-kratos/aegis/DelayLimiter"
 import * as HeavyKeeper from "@effect-kratos/aegis/HeavyKeeper"
 import * as RetryBudget from "@effect-kratos/aegis/RetryBudget"
 import * as SreBreaker from "@effect-kratos/aegis/SreBreaker"
@@ -38,11 +39,35 @@ const bbr = (permille: number, held: number): Call => {
   }
 }
 
+/** A loop that is late from the start or never, in turns of a millisecond. */
+const delay = (isLate: boolean): Call => {
+  let ended = 0
+  const self = DelayLimiter.make(
+    {},
+    { delay: () => (isLate ? 1e6 : 0), standing: () => (isLate ? 1e6 : 0), active: () => ended, turn: (now) => now }
+  )
+  if (isLate) {
+    // one call in a day, so that there is a rate to keep
+    const day = 86_400_000
+    self.tryAcquire(Date.now() - day)
+    self.done(0, 0)
+    ended = day
+  }
+  return () => {
+    const start = Date.now()
+    if (!self.tryAcquire(start)) return false
+    self.done(start, Date.now())
+    return true
+  }
+}
+
 const loads: Readonly<Record<string, () => Call>> = {
   breaker: () => breaker(true),
   "breaker, open": () => breaker(false),
   bbr: () => bbr(100, 0),
   "bbr, overloaded": () => bbr(1000, 2),
+  delay: () => delay(false),
+  "delay, overloaded": () => delay(true),
   "token bucket": () => {
     const self = TokenBucket.make({ rate: 1e9 })
     return () => self.tryTake(Date.now()) === 0

@@ -17,7 +17,7 @@ import type { Scenario } from "../Scenario.ts"
 const WAIT = 3
 const BURN = 0.5
 const OVERLOAD = 4
-/** Seconds until the limiter has noticed: its average of the processor's usage takes one or two. */
+/** Seconds until the limiter has noticed, and what came before has been worked off. */
 const NOTICE = 3
 /** As many calls at a time as keep a node busy. */
 const AT_ONCE = 16

@@ -1,13 +1,14 @@
 /**
  * A limiter for servers of one thread, which have no queue to measure but the lateness of their event loop. While a delay stands, it admits
- * calls at the rate at which they have been seen to leave, corrected so that the delay becomes `target`:
+ * calls at a rate that is corrected so that the delay becomes `target`:
  *
- *     rate = (calls ended / time the loop was active) · (1 + (target − delay) / horizon)
+ *     rate = base · (1 + (target − delay) / horizon)
  *
- * The departure rate for each second of *active* time is what the loop could do if it were never idle, so that a limit that was too low
- * does not confirm itself. That is the pacing of TCP BBR (a gain on the bandwidth seen) with the feedback of PIE (RFC 8033: departure rate
- * and delay against a target); when to begin is CoDel's criterion (RFC 8289): the *least* delay of an interval, so that a burst which the
- * server works off by itself costs nobody a call. It ends when a second has passed in which next to nothing was refused.
+ * `base` begins as the departure rate: calls ended for each second in which the loop was *active*, so that what an idle loop could do besides
+ * counts, too. From then on it follows the delay slowly, and grows while the loop waits for events although calls are refused. That is the
+ * pacing of TCP BBR (a gain on the bandwidth seen) with the feedback of PIE (RFC 8033: the delay against a target, proportional and
+ * integral); when to begin is CoDel's criterion (RFC 8289): the *least* delay of an interval, so that a burst which the server works off by
+ * itself costs nobody a call. It ends when a second has passed in which next to nothing was refused.
  *
  * Tokens are given out once for each turn of the loop: what is read in one turn has waited together, and handlers that compute before
  * they first wait would earn the tokens for the calls behind them. With several classes, a class has what those before it leave of the
@@ -19,7 +20,7 @@ import type * as EventLoop from "./EventLoop.ts"
 export interface Options {
   /** The delay that must stand for limiting to begin. 20 ms. */
   readonly onset?: Duration.Input | undefined
-  /** The delay that is kept while limiting. Most refusals take no longer than twice that. 2 ms. */
+  /** The delay that is kept while limiting. Shorter than what comes at once takes, it leaves the loop idle. 5 ms. */
   readonly target?: Duration.Input | undefined
   /** Calls that may be admitted at once, as the time in which the rate gives as many: no shorter than the loop usually waits for more calls. 10 ms. */
   readonly burst?: Duration.Input | undefined

@@ -2,8 +2,9 @@
  * Refuses calls that are too many: 429 `RATELIMIT`, before there is a fiber for them, so that a server under overload has its time for the
  * calls that it admits.
  *
- * `bbr` admits as many as the service has lately shown to manage, while the processor is busy (Kratos' default limiter, `aegis`); with
- * `priorities` it sheds the cheap first. `tokens` gives each operation or each caller a rate of its own and says when to come again, as
+ * `bbr` admits as many as the service has lately shown to manage: while the event loop is late, at the rate at which calls leave; where that
+ * is not measured, while the processor is busy, as many at a time as have fitted (Kratos' default limiter, `aegis`). With `priorities` it sheds
+ * the cheap first. `tokens` gives each operation or each caller a rate of its own and says when to come again, as
  * `google.rpc.RetryInfo`, `grpc-retry-pushback-ms` and `retry-after`. A call counts until its end, a stream until its last message.
  */
 import * as BbrLimiter from "@effect-kratos/aegis/BbrLimiter"
@@ -120,7 +121,7 @@ interface Limiting {
   readonly gates: ReadonlyMap<Priority.Priority, Gate> | undefined
 }
 
-/** The constants of Kratos. */
+/** The defaults. `bbr({ signal: "cpu" })` is what Kratos does. */
 export const server: Bbr = bbr()
 
 /** A threshold of a class, which holds on for a second after it has begun to refuse, as the limiter does. */
