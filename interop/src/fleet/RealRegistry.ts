@@ -3,6 +3,7 @@ import * as Daemon from "@effect-kratos/testing/Daemon"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as fs from "node:fs"
+import * as http from "node:http"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -14,6 +15,8 @@ export type RegistryKind = RegistryConfig["kind"]
 
 export interface RealRegistry {
   readonly config: RegistryConfig
+  /** The same for those whose records shall be looked at. */
+  readonly observed: RegistryConfig
   /** What is stored for an instance, as text without what differs from run to run; undefined when there is nothing. */
   readonly record: (name: string, id: string) => Effect.Effect<string | undefined, unknown>
   /** Waits until so many instances of a service are told to those who look. */
@@ -68,7 +71,8 @@ const etcd = Effect.gen(function* () {
       const text = (encoded: string) => Buffer.from(encoded, "base64").toString()
       return `${text(entry.key)} = ${text(entry.value)}, for ${ttl} s`
     })
-  return { config: { kind: "etcd", address: `127.0.0.1:${port}` }, record, listed: () => Effect.void } satisfies RealRegistry
+  const config = { kind: "etcd", address: `127.0.0.1:${port}` } as const
+  return { config, observed: config, record, listed: () => Effect.void } satisfies RealRegistry
 })
 
 const consul = Effect.gen(function* () {
@@ -98,37 +102,79 @@ const consul = Effect.gen(function* () {
       const service = (yield* get(`${url}/agent/service/${id}`)) as Record<string, unknown> | undefined
       if (service === undefined) return undefined
       const checks = Object.values((yield* get(`${url}/agent/checks`)) as Record<string, Record<string, unknown>>)
-      // how often, how long, when given up: the agent's own API leaves it out, the catalogue does not
-      const health = (yield* get(`${url}/health/checks/${name}`)) as ReadonlyArray<Record<string, unknown>>
-      const definition = (checkId: unknown) => health.find(({ CheckID }) => CheckID === checkId)?.["Definition"]
       const { ContentHash: _, ...fields } = service
-      return JSON.stringify(
-        {
-          ...fields,
-          checks: checks
-            .filter(({ ServiceID }) => ServiceID === id)
-            .map(({ CheckID, Name, Notes, ServiceName, ServiceTags, Type }) => ({
-              CheckID,
-              Name,
-              Notes,
-              ServiceName,
-              ServiceTags,
-              Type,
-              definition: definition(CheckID)
-            }))
-            .sort((a, b) => (String(a.CheckID) < String(b.CheckID) ? -1 : 1))
-        },
-        undefined,
-        1
-      )
+      const made = checks
+        .filter(({ ServiceID }) => ServiceID === id)
+        .map(({ CheckID, Name, Notes, ServiceName, ServiceTags, Type }) => ({ CheckID, Name, Notes, ServiceName, ServiceTags, Type }))
+        .sort((a, b) => (String(a.CheckID) < String(b.CheckID) ? -1 : 1))
+      // the agent's API does not tell how often it checks and when it gives up, so what it was told is looked at as well
+      const told = {
+        register: written(asked.get("/v1/agent/service/register")),
+        pass: written(asked.get(`/v1/agent/check/update/service:${id}`))
+      }
+      return JSON.stringify({ ...fields, checks: made, told }, undefined, 1)
     })
+  const { address, asked } = yield* recording(port)
   // an instance is not told before each of its checks has passed, which the agent begins at a random moment of their interval
   const listed = (name: string, count: number) =>
     Effect.flatMap(get(`${url}/health/service/${name}?passing`), (list) =>
       Array.isArray(list) && list.length === count ? Effect.void : Effect.fail(new Wrong({ message: `not ${count} of ${name}` }))
     ).pipe(Effect.retry({ schedule: Schedule.spaced("100 millis"), times: 200 }))
-  return { config: { kind: "consul", address: `127.0.0.1:${port}` }, record, listed } satisfies RealRegistry
+  const config = { kind: "consul", address: `127.0.0.1:${port}` } as const
+  return { config, observed: { kind: "consul", address }, record, listed } satisfies RealRegistry
 })
+
+/** Passes requests on to an agent and keeps the last body that was put to each path. */
+const recording = (agent: number) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<{ readonly server: http.Server; readonly asked: Map<string, string> }>((resume) => {
+        const asked = new Map<string, string>()
+        const server = http.createServer((request, response) => {
+          const { headers, method, url: path = "/" } = request
+          const chunks: Array<Buffer> = []
+          request.on("data", (chunk: Buffer) => chunks.push(chunk))
+          request.on("end", () => {
+            const body = Buffer.concat(chunks)
+            const name = decodeURIComponent(new URL(path, "http://agent").pathname)
+            // the next one starts anew
+            if (name.startsWith("/v1/agent/service/deregister/")) asked.clear()
+            else if (method === "PUT") asked.set(name, body.toString())
+            const forward = http.request({ host: "127.0.0.1", port: agent, method, path, headers }, (reply) => {
+              response.writeHead(reply.statusCode ?? 500, reply.headers)
+              reply.pipe(response)
+            })
+            forward.on("error", () => response.destroy())
+            response.on("close", () => forward.destroy())
+            forward.end(body)
+          })
+        })
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed({ server, asked })))
+      }),
+      ({ server }) =>
+        Effect.sync(() => {
+          server.closeAllConnections()
+          server.close()
+        })
+    ),
+    ({ asked, server }) => ({ asked, address: `127.0.0.1:${(server.address() as net.AddressInfo).port}` }) // it listens on a port
+  )
+
+/** What a body says: without what is empty, which Consul takes for absent, and in order of the keys. */
+const written = (body: string | undefined): unknown => {
+  const plain = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(plain)
+    if (typeof value !== "object" || value === null) return value
+    const entries = Object.entries(value)
+      .map(([key, field]) => [key, plain(field)] as const)
+      .filter(([, field]) => !isEmpty(field))
+    return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+  return body === undefined ? undefined : plain(JSON.parse(body))
+}
+
+const isEmpty = (field: unknown): boolean =>
+  field === null || field === "" || field === false || (typeof field === "object" && Object.keys(field).length === 0)
 
 const jar = "/usr/share/java/zookeeper.jar"
 
@@ -181,7 +227,8 @@ const zookeeper = Effect.gen(function* () {
       run(["/usr/bin/python3", "-c", reader, address, "/microservices", `/microservices/${name}`, `/microservices/${name}/${id}`]),
       (text) => (text.includes(`/microservices/${name}/${id}`) ? text.trim() : undefined)
     )
-  return { config: { kind: "zookeeper", address }, record, listed: () => Effect.void } satisfies RealRegistry
+  const config = { kind: "zookeeper", address } as const
+  return { config, observed: config, record, listed: () => Effect.void } satisfies RealRegistry
 })
 
 /** Succeeds when ZooKeeper says that it is well. */

@@ -35,11 +35,11 @@ const instances = [
 const records = (registry: RealRegistry.RealRegistry): Cases =>
   Stream.mapEffect(Stream.fromIterable(instances), ({ config, title }) =>
     Suite.attempt(
-      `what is written is byte for byte the same, ${title}`,
+      `what is written is the same, ${title}`,
       Effect.gen(function* () {
         const found = yield* Effect.forEach(kinds, (kind) =>
           Effect.gen(function* () {
-            const member = yield* Members.start(kind, { ...config, registry: registry.config })
+            const member = yield* Members.start(kind, { ...config, registry: registry.observed })
             const record = yield* registry.record(config.name, config.id)
             yield* member.leave
             const after = yield* registry.record(config.name, config.id)
