@@ -1,6 +1,7 @@
 /** The clients of a program, one for each target, protocol and dialect, with what a member of the fleet has around its calls. */
 import * as Aspect from "@effect-kratos/core/Aspect"
 import * as MetadataPropagation from "@effect-kratos/core/aspect/MetadataPropagation"
+import * as Retry from "@effect-kratos/core/aspect/Retry"
 import * as Timeout from "@effect-kratos/core/aspect/Timeout"
 import * as Tracing from "@effect-kratos/core/aspect/Tracing"
 import type { Channels } from "@effect-kratos/transport/Channels"
@@ -13,12 +14,20 @@ import type { Job } from "./FleetConfig.ts"
 
 export type Callee = Context.Service.Shape<typeof Fleet>
 
+export interface Options {
+  /** Of HTTP. Default `v3`. */
+  readonly dialect?: Job["dialect"]
+  /** Tries calls again that may be executed twice. Default: not. */
+  readonly retries?: boolean | undefined
+}
+
 export class Callers extends Context.Service<
   Callers,
-  { readonly get: (target: string, protocol: string, dialect?: Job["dialect"]) => Effect.Effect<Callee> }
+  { readonly get: (target: string, protocol: string, options?: Options) => Effect.Effect<Callee> }
 >()("@effect-kratos/interop/fleet/Callers") {}
 
-const aspects = Aspect.compose(Timeout.make("20 seconds"), Tracing.client, MetadataPropagation.client)
+const aspects = Aspect.compose(Tracing.client, MetadataPropagation.client)
+const limited = Timeout.make("20 seconds")
 
 export const layer: Layer.Layer<Callers, never, Channels> = Layer.effect(
   Callers,
@@ -26,15 +35,18 @@ export const layer: Layer.Layer<Callers, never, Channels> = Layer.effect(
     const context = yield* Effect.context<Channels>()
     const scope = yield* Effect.scope
     const known = new Map<string, Effect.Effect<Callee>>()
+    const build = (target: string, protocol: string, { dialect = "v3", retries = false }: Options) => {
+      const stack = retries ? Aspect.compose(limited, Retry.make(), aspects) : Aspect.compose(limited, aspects)
+      const client = Fleet.client(target, protocol === "http" ? { protocol: "rest", dialect, aspects: stack } : { aspects: stack })
+      return Layer.buildWithScope(Layer.fresh(client), scope).pipe(Effect.provideContext(context), Effect.map(Context.get(Fleet)))
+    }
     return {
-      get: (target, protocol, dialect = "v3") =>
+      get: (target, protocol, options = {}) =>
         Effect.suspend(() => {
-          const key = `${protocol} ${dialect} ${target}`
+          const key = `${protocol} ${options.dialect} ${options.retries} ${target}`
           let made = known.get(key)
           if (made === undefined) {
-            const options = protocol === "http" ? ({ protocol: "rest", dialect, aspects } as const) : { aspects }
-            const build = Layer.buildWithScope(Layer.fresh(Fleet.client(target, options)), scope)
-            made = Effect.runSync(Effect.cached(Effect.map(Effect.provideContext(build, context), Context.get(Fleet))))
+            made = Effect.runSync(Effect.cached(build(target, protocol, options)))
             known.set(key, made)
           }
           return made

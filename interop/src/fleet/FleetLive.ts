@@ -52,7 +52,7 @@ export const layer = (id: string) => {
       if (next !== undefined) {
         const callers = yield* Callers
         // binary messages are what both versions of Kratos read
-        const fleet = yield* callers.get(next.target, next.protocol, "binary")
+        const fleet = yield* callers.get(next.target, next.protocol, { dialect: "binary" })
         const { failReason, name, waitMs } = request
         const reply = yield* fleet.visit({ failReason, name, route, waitMs })
         return { hops: [hop, ...reply.hops] }

@@ -122,7 +122,10 @@ const run = Effect.fnUntraced(function* (job: Job) {
     return { instances: yield* discovery.get(job.target) }
   }
   const callers = yield* Callers.Callers
-  const callee = yield* callers.get(job.target, job.protocol ?? "grpc", job.dialect)
+  const { dialect, protocol = "grpc" } = job
+  // gRPC's servers say which calls they have not begun; over HTTP/1.1 one that crosses the end of its connection is known to do no harm by its contract alone
+  const retries = job.do === "load" && protocol === "http"
+  const callee = yield* callers.get(job.target, protocol, { dialect, retries })
   const messages = (job.texts ?? []).map((text, i) => ({ text, number: BigInt(i) }))
   const message = JSON.stringify(job.message ?? {})
   switch (job.do) {

@@ -9,7 +9,7 @@ export const comments: Readonly<Record<string, string>> = {
   "fleet.v1.Fleet.Interrupted": "How many visits of that name were interrupted at this member.",
   "fleet.v1.Fleet.PutThing": "Returns what it is given: all of it in the body.",
   "fleet.v1.Fleet.Talk": "A reply for each message, and a failure for the text `fail`.",
-  "fleet.v1.Fleet.Visit": "Goes to the members of `route`, one after the other, each calling the next.",
+  "fleet.v1.Fleet.Visit": "Goes to the members of `route`, one after the other, each calling the next. It may be done twice.",
   "fleet.v1.Fleet.Watch": "A few replies with this name, and a failure after them for the name `late`.",
   "fleet.v1.Hop.metadata": "Request headers that begin with `x-md-`.",
   "fleet.v1.Hop.node": "The id of the instance.",
