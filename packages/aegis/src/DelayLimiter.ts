@@ -20,9 +20,9 @@ import type * as EventLoop from "./EventLoop.ts"
 export interface Options {
   /** The delay that must stand for limiting to begin. 20 ms. */
   readonly onset?: Duration.Input | undefined
-  /** The delay that is kept while limiting. Shorter than what comes at once takes, it leaves the loop idle. 5 ms. */
+  /** The delay that is kept while limiting. Shorter than what comes at once takes, it leaves the loop idle. 10 ms. */
   readonly target?: Duration.Input | undefined
-  /** Calls that may be admitted at once, as the time in which the rate gives as many: no shorter than the loop usually waits for more calls. 10 ms. */
+  /** Calls that may be admitted at once, as the time in which the rate gives as many: no shorter than the loop usually waits for more calls. 20 ms. */
   readonly burst?: Duration.Input | undefined
   /** Classes of calls; class 0 is the most important. 1. */
   readonly classes?: number | undefined
@@ -103,7 +103,7 @@ class Limiter implements DelayLimiter {
   private refused = 0
 
   constructor(options: Options, loop: EventLoop.Shape) {
-    const { burst = 10, classes = 1, onset = 20, target = 5 } = options
+    const { burst = 20, classes = 1, onset = 20, target = 10 } = options
     this.loop = loop
     this.onset = Duration.toMillis(onset)
     this.target = Duration.toMillis(target)
