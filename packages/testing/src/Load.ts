@@ -21,8 +21,8 @@ export interface Done {
   readonly dropped: number
 }
 
-/** How often it looks what is due, in milliseconds. */
-const TICK = 5
+/** How often it looks what is due, in milliseconds: as often as timers go, so that calls begin one by one and not in bursts. */
+const TICK = 1
 
 /** Makes calls at a steady rate. What a call ends with is its own matter: note it in a `Journal`. Interrupting the load interrupts its calls. */
 export const steady = <E, R>(options: Options, call: (n: number) => Effect.Effect<unknown, E, R>): Effect.Effect<Done, never, R> =>
