@@ -9,6 +9,7 @@ import * as Laws from "@effect-kratos/testing/Laws"
 import * as Load from "@effect-kratos/testing/Load"
 import * as Verdict from "@effect-kratos/testing/Verdict"
 import * as Channels from "@effect-kratos/transport/Channels"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -46,8 +47,11 @@ const run = Effect.fnUntraced(function* (seconds: number) {
 
   let kills = 0
   const killing = Effect.gen(function* () {
-    yield* Effect.sleep(`${EVERY / 2} seconds`)
+    const begin = yield* Clock.currentTimeMillis
     for (;;) {
+      // every ten seconds, however long it takes until the last victim's place is taken
+      const due = begin + (kills + 0.5) * EVERY * 1000
+      yield* Effect.sleep(Math.max(0, due - (yield* Clock.currentTimeMillis)))
       const [victim] = nodes.splice(kills % NODES, 1)
       if (victim !== undefined) {
         yield* victim.node.kill
@@ -55,7 +59,6 @@ const run = Effect.fnUntraced(function* (seconds: number) {
       }
       kills++
       nodes.push(yield* start(`node-${NODES + kills}`))
-      yield* Effect.sleep(`${EVERY} seconds`)
     }
   })
   const load = Effect.all(
