@@ -40,12 +40,16 @@ if [ -n "$packages" ]; then
   fi
 fi
 
-# Consul, of an older Debian release that still had it: its package, unpacked beside the tools, touches nothing of the system.
-if ! [ -x "$cache/go/consul" ] && command -v apt-get >/dev/null 2>&1; then
+# Consul, of an older Debian release that still had it: its package, from the mirror that this system uses, checked by Debian's keys, unpacked beside the
+# tools; nothing of the system is touched.
+keys=/usr/share/keyrings/debian-archive-keyring.gpg
+mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\(http[^ ]*\) .*/\2/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+if [ -x "$cache/go/consul" ]; then
+  :
+elif [ -n "$mirror" ] && [ -e "$keys" ] && command -v apt-get >/dev/null 2>&1; then
   work=$(mktemp -d)
-  mirror=$(sed -n 's/^URIs: *//p; s/^deb \(http[^ ]*\) .*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-  echo "deb [trusted=yes] ${mirror:-http://deb.debian.org/debian} bullseye main" >"$work/sources.list"
+  echo "deb [signed-by=$keys] $mirror bullseye main" >"$work/sources.list"
   if (
     cd "$work"
     apt="apt-get -qq -o Dir::State::Lists=$work/lists -o Dir::Cache=$work/cache -o Dir::Etc::SourceList=$work/sources.list -o Dir::Etc::SourceParts=/dev/null -o APT::Sandbox::User=root"
@@ -56,6 +60,8 @@ if ! [ -x "$cache/go/consul" ] && command -v apt-get >/dev/null 2>&1; then
     echo "no consul; what needs it will be skipped" >&2
   fi
   rm -rf "$work"
+else
+  echo "no mirror of Debian or no keys of it here, so no consul; what needs it will be skipped" >&2
 fi
 
 # The contract as descriptors, which every peer reads: no peer has to generate code.

@@ -43,7 +43,11 @@ export const encode = (instance: ServiceInstance.ServiceInstance, options: Optio
     const { checks = [], deregisterCriticalAfter = "600 seconds", healthCheck = true, heartbeat = true, tags = [] } = options
     for (const text of [instance.name, instance.id]) {
       if (!isStep(text))
-        return yield* new RegistryError({ method: "register", cause: new Error(`Consul cannot hold the name or id "${text}"`) })
+        return yield* new RegistryError({
+          method: "register",
+          cause: new Error(`Consul cannot hold the name or id "${text}"`),
+          permanent: true
+        })
     }
     const interval = seconds(intervalOf(options))
     const after = `${seconds(deregisterCriticalAfter)}s`
@@ -52,7 +56,8 @@ export const encode = (instance: ServiceInstance.ServiceInstance, options: Optio
     let first: Endpoint.Endpoint | undefined
     for (const text of instance.endpoints) {
       const endpoint = Option.getOrUndefined(Endpoint.parse(text))
-      if (endpoint === undefined) return yield* new RegistryError({ method: "register", cause: new Error(`not an endpoint: ${text}`) })
+      if (endpoint === undefined)
+        return yield* new RegistryError({ method: "register", cause: new Error(`not an endpoint: ${text}`), permanent: true })
       first ??= endpoint
       addresses[endpoint.scheme] = { Address: text, Port: endpoint.port }
       const TCP = endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`

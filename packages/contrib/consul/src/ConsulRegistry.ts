@@ -44,7 +44,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   const register = Effect.fnUntraced(function* (instance: ServiceInstance.ServiceInstance) {
     // what readers would refuse is refused here
-    yield* Effect.mapError(ServiceInstance.decode(ServiceInstance.encode(instance)), fail("register"))
+    yield* Effect.mapError(
+      ServiceInstance.decode(ServiceInstance.encode(instance)),
+      (cause) => new RegistryError({ method: "register", cause, permanent: true })
+    )
     const body = yield* AgentService.encode(instance, options)
     const id = encodeURIComponent(instance.id)
     const self = {}

@@ -131,6 +131,7 @@ describe.skipIf(skip !== undefined)(`Consul registry${skip === undefined ? "" : 
         const { register } = Context.get(yield* Layer.build(ConsulRegistry.layer({ address: `127.0.0.1:${port}` })), Registrar)
         for (const id of ["a/b", "..", ""]) {
           const error = yield* Effect.flip(register(ServiceInstance.make({ id, name: "a", version: "", endpoints: [] })))
+          assert.isTrue(error.permanent)
           assert.include(error.message, `cannot hold the name or id "${id}"`)
         }
       }).pipe(Effect.scoped)

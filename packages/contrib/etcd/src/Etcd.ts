@@ -86,6 +86,17 @@ export const layer = (options: Options): Layer.Layer<Etcd> => Layer.effect(Etcd,
 export const layerConfig = (config: Config.Wrap<Options>): Layer.Layer<Etcd, Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(config), layer))
 
+/** What was read first, then what is read after each change that a watch tells; changes that come while it is read are read once. */
+export const reread = <A, E>(first: A, watch: Stream.Stream<ReadonlyArray<Change>, E>, read: Effect.Effect<A, E>): Stream.Stream<A, E> =>
+  Stream.concat(
+    Stream.make(first),
+    watch.pipe(
+      Stream.filter((changes) => changes.length > 0),
+      Stream.buffer({ capacity: 1, strategy: "sliding" }),
+      Stream.mapEffect(() => read)
+    )
+  )
+
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 

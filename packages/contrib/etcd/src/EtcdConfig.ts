@@ -4,7 +4,7 @@ import { formatOf } from "@effect-kratos/core/config/ConfigSource"
 import { ConfigSourceError } from "@effect-kratos/core/config/ConfigSourceError"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type Entry, Etcd } from "./Etcd.ts"
+import { type Entry, Etcd, reread } from "./Etcd.ts"
 
 export interface Options {
   /** The key of a document such as `/config/app.yaml`; with `prefix` what the keys of several begin with. */
@@ -34,13 +34,10 @@ export const make = (options: Options): Effect.Effect<ConfigSource, never, Etcd>
       load: Effect.map(read, ({ list }) => list),
       changes: Stream.unwrap(
         Effect.map(read, ({ list, revision }) =>
-          etcd.watch(range, revision + 1n).pipe(
-            Stream.mapError(fail),
-            Stream.filter((changes) => changes.length > 0),
-            // what comes while it is read is read once
-            Stream.buffer({ capacity: 1, strategy: "sliding" }),
-            Stream.mapEffect(() => Effect.map(read, ({ list }) => list)),
-            (later) => Stream.concat(Stream.make(list), later)
+          reread(
+            list,
+            Stream.mapError(etcd.watch(range, revision + 1n), fail),
+            Effect.map(read, ({ list }) => list)
           )
         )
       )

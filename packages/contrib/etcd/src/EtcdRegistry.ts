@@ -45,7 +45,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const register = Effect.fnUntraced(function* (instance: ServiceInstance.ServiceInstance) {
     const text = ServiceInstance.encode(instance)
     // what readers would refuse is refused here
-    yield* Effect.mapError(ServiceInstance.decode(text), fail("register"))
+    yield* Effect.mapError(ServiceInstance.decode(text), (cause) => new RegistryError({ method: "register", cause, permanent: true }))
     const key = `${namespace}/${instance.name}/${instance.id}`
     const value = new TextEncoder().encode(text)
     yield* Registration.keep({
@@ -80,13 +80,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const follow = (name: string): Stream.Stream<Instances, RegistryError> =>
     Stream.unwrap(
       Effect.map(read(name, "watch"), ({ instances, revision }) =>
-        etcd.watch(range(name), revision + 1n).pipe(
-          Stream.mapError(fail("watch")),
-          Stream.filter((changes) => changes.length > 0),
-          // what comes while it is read is read once
-          Stream.buffer({ capacity: 1, strategy: "sliding" }),
-          Stream.mapEffect(() => Effect.map(read(name, "watch"), ({ instances }) => instances)),
-          (later) => Stream.concat(Stream.make(instances), later)
+        Etcd.reread(
+          instances,
+          Stream.mapError(etcd.watch(range(name), revision + 1n), fail("watch")),
+          Effect.map(read(name, "watch"), ({ instances }) => instances)
         )
       )
     )
