@@ -6,6 +6,7 @@ import * as Xml from "effect/encoding/Xml"
 import * as Yaml from "effect/encoding/Yaml"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { parseJson } from "../internal/parseJson.ts"
 import { ConfigSourceError } from "./ConfigSourceError.ts"
 import type { KeyValue } from "./ConfigSource.ts"
 import type { ConfigTree } from "./ConfigTree.ts"
@@ -96,7 +97,7 @@ const yaml = sync(Yaml.parse)
 
 /** `json`, `yaml`, `yml`, `toml`, `ini`, `properties`, `xml`, `env`. */
 export const defaults: Formats = {
-  json: sync((text) => JSON.parse(text)),
+  json: sync(parseJson),
   yaml,
   yml: yaml,
   toml: (text) => Effect.fromResult(Toml.parse(text)),

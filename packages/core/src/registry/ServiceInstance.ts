@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { parseJson } from "../internal/parseJson.ts"
 
 /** Longest JSON text that is decoded, in UTF-16 units. */
 export const maxTextLength = 262_144
@@ -97,7 +98,7 @@ const invalid = (message: string, text: string) =>
 const parse = (text: string): Effect.Effect<ServiceInstance, SchemaIssue.Issue> => {
   if (text.length > maxTextLength) return Effect.fail(invalid(`an instance has at most ${maxTextLength} characters`, text))
   try {
-    const value: unknown = JSON.parse(text)
+    const value = parseJson(text)
     if (typeof value !== "object" || value === null || Array.isArray(value))
       return Effect.fail(invalid("an instance is a JSON object", text))
     // the schema after this getter checks the types of the fields

@@ -27,14 +27,9 @@ describe("ServiceInstance", () => {
 
   it.effect.prop("reads what it writes", [ServiceInstance.ServiceInstance], ([instance]) =>
     Effect.gen(function* () {
-      // JSON.parse of V8 13.6 takes an escaped key for the one of an earlier object, when that one is a backslash; such keys are left out
-      const plain = {
-        ...instance,
-        metadata: Object.fromEntries(Object.entries(instance.metadata).filter(([key]) => !key.startsWith("\\")))
-      }
-      const decoded = yield* decode(encode(plain))
-      assert.isTrue(equals(decoded, plain), encode(plain))
-      assert.deepStrictEqual(decoded.endpoints, plain.endpoints)
+      const decoded = yield* decode(encode(instance))
+      assert.isTrue(equals(decoded, instance), encode(instance))
+      assert.deepStrictEqual(decoded.endpoints, instance.endpoints)
     })
   )
 
