@@ -8,7 +8,6 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
@@ -17,6 +16,7 @@ import * as Aspect from "../Aspect.ts"
 import type { CallShape, Method, Side } from "../Call.ts"
 import * as KratosError from "../error/KratosError.ts"
 import type { Status } from "../error/Status.ts"
+import { logLine } from "../internal/logLine.ts"
 import * as LiveLevel from "../log/LiveLevel.ts"
 
 export interface Options {
@@ -48,8 +48,7 @@ const on =
   (side: Side) =>
   (options: Options = {}): Aspect.Aspect => {
     const { level = levelPlain, redact, stack = false } = options
-    const message = `${side} request`
-    const line = lines(message)
+    const text = `${side} request`
     const rateOf = rates(options.sample)
     const limit = options.limit === undefined ? undefined : new Limiter(options.limit)
     return Aspect.observe({
@@ -78,23 +77,10 @@ const on =
         if (cause !== undefined) fields["error"] = KratosError.format(Cause.squash(cause))
         if (rate < 1) fields["sample_rate"] = rate
         if (left > 0) fields["suppressed"] = left
-        // An observer runs outside of fibers; loggers want one, which ends before `runForkWith` returns.
-        Effect.runForkWith(Context.add(services, References.CurrentLogAnnotations, fields))(
-          cause === undefined || stack ? line(severity) : Effect.logWithLevel(severity)(message, cause)
-        )
+        logLine(services, severity, text, fields, stack ? undefined : cause)
       }
     })
   }
-
-/** What logs the message, made once a level. */
-const lines = (message: string): ((severity: LogLevel.Severity) => Effect.Effect<void>) => {
-  const made = new Map<LogLevel.Severity, Effect.Effect<void>>()
-  return (severity) => {
-    let line = made.get(severity)
-    if (line === undefined) made.set(severity, (line = Effect.logWithLevel(severity)(message)))
-    return line
-  }
-}
 
 /** Longest `stack`, in characters; Kratos' recovery has the same limit. */
 const MAX_STACK = 65_536

@@ -6,12 +6,13 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as References from "effect/References"
 import * as Aspect from "../Aspect.ts"
 import type { CallShape } from "../Call.ts"
 import * as KratosError from "../error/KratosError.ts"
+import { logLine } from "../internal/logLine.ts"
+import * as LiveLevel from "../log/LiveLevel.ts"
 
 export interface Options<E> {
   /** Makes the error that takes the place of a defect. Should it throw, the default is used and both are logged. */
@@ -41,13 +42,13 @@ export const server: Aspect.Aspect<KratosError.KratosError> = make()
 
 const unknown = (cause: unknown) => KratosError.internalServer("UNKNOWN", "unknown request error", { cause })
 
-// An observer runs outside of fibers; loggers want one, which ends before `runForkWith` returns.
 const log = (call: CallShape, cause: Cause.Cause<unknown>, services: Context.Context<never>): void => {
+  if (!LiveLevel.isEnabled(services, "Error")) return
   const annotations = {
     ...Context.get(services, References.CurrentLogAnnotations),
     kind: call.side,
     component: call.transport,
     operation: call.operation
   }
-  Effect.runForkWith(Context.add(services, References.CurrentLogAnnotations, annotations))(Effect.logError("defect recovered", cause))
+  logLine(services, "Error", "defect recovered", annotations, cause)
 }

@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
 import * as JsonLines from "../../src/log/JsonLines.ts"
 
@@ -39,6 +40,18 @@ describe("JsonLines", () => {
         ]
       )
     })
+  )
+
+  it.effect.prop(
+    "writes numbers so that they are read as they were, whole nanoseconds among them",
+    [Schema.Finite, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2_000_000_000 }))],
+    ([number, nanos]) =>
+      Effect.gen(function* () {
+        const fields = { number, seconds: nanos / 1e9, short: 0.25, least: 1e-9, below: 1e-10, zero: -0 }
+        const [line] = yield* linesOf(Effect.log("").pipe(Effect.annotateLogs(fields)))
+        assert.deepInclude(JSON.parse(line!), { ...fields, number: number + 0, zero: 0 })
+        assert.include(line, '"short":0.25,"least":0.000000001,"below":1e-10,')
+      })
   )
 
   it.effect("is one line of valid JSON whatever is logged, and shows no secrets", () =>
