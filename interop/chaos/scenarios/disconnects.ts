@@ -135,7 +135,7 @@ const run = Effect.fnUntraced(function* (seconds: number) {
     return executions.flatMap(({ at, event, id }) => (event === "finalized" && of.has(id) && gone.has(id) ? [at - gone.get(id)!] : []))
   }
   const p99 = (law: string, ...kinds: ReadonlyArray<string>) =>
-    Verdict.atMost(`${law}: clean-up after, p99`, Laws.percentile(latenesses(kinds), 0.99), 50, " ms")
+    Verdict.timed(Verdict.atMost(`${law}: clean-up after, p99`, Laws.percentile(latenesses(kinds), 0.99), 50, " ms"))
   const finalized = executions.filter(({ event, id }) => event === "finalized" && gone.has(id)).length
   return Verdict.make(
     scenario.name,

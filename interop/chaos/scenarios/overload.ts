@@ -84,9 +84,9 @@ const run = Effect.fnUntraced(function* (seconds: number) {
         )
       ),
       Verdict.equal("calls that were due and not made", dropped, 0),
-      Verdict.atLeast("goodput against the peak", goodput / peak.rate, 0.9),
-      Verdict.atMost("p99 of admitted calls", p99, 2 * peakP99 + 50, " ms, 2 × that of the peak + 50 ms"),
-      Verdict.atMost("rejections, p99", Laws.percentile(Laws.durations(rejected), 0.99), 5, " ms"),
+      Verdict.timed(Verdict.atLeast("goodput against the peak", goodput / peak.rate, 0.9)),
+      Verdict.timed(Verdict.atMost("p99 of admitted calls", p99, 2 * peakP99 + 50, " ms, 2 × that of the peak + 50 ms")),
+      Verdict.timed(Verdict.atMost("rejections, p99", Laws.percentile(Laws.durations(rejected), 0.99), 5, " ms")),
       Verdict.atLeast("rejected calls", rejected.length, calls.length / 4)
     ],
     {

@@ -94,7 +94,7 @@ const run = Effect.fnUntraced(function* (seconds: number) {
       ),
       Verdict.atLeast("streams that restarts ended", streams.length, restarts),
       Verdict.none("nodes whose exit code is not 0", exits.filter((code) => code !== 0).map(String)),
-      Verdict.atMost("p99 while nodes restart against the steady p99", during / steady, 2)
+      Verdict.timed(Verdict.atMost("p99 while nodes restart against the steady p99", during / steady, 2))
     ],
     { calls: unary.length, restarts, "steady p99 ms": steady, "p99 ms": during, streams: streams.length }
   )

@@ -57,7 +57,7 @@ const run = Effect.fnUntraced(function* (seconds: number) {
       Verdict.atLeast("share of the node while it is healthy", share(healthy), 0.1),
       Verdict.atMost(`share of the node after ${NOTICE} s of being ${SLOWER} times slower`, share(sick), 0.05),
       Verdict.atLeast("calls that still find out about it", share(sick) * sick.length, 1),
-      Verdict.atMost("p99 of all calls against the healthy p99", p99(sick) / p99(healthy), 1.5)
+      Verdict.timed(Verdict.atMost("p99 of all calls against the healthy p99", p99(sick) / p99(healthy), 1.5))
     ],
     { calls: journal.entries.length, "healthy p99 ms": p99(healthy), "p99 ms": p99(sick) }
   )

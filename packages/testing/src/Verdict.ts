@@ -7,6 +7,8 @@ export interface Law {
   readonly measured: number | string
   /** What may be measured. */
   readonly bound: string
+  /** About time: whatever else keeps the machine busy can break it. */
+  readonly timed?: true
 }
 
 export interface Verdict {
@@ -23,6 +25,13 @@ export const make = (scenario: string, laws: ReadonlyArray<Law>, figures: Readon
   laws,
   figures
 })
+
+/** Broken, and only in what whatever else keeps the machine busy can break: a reason to try again, when nothing else runs. */
+export const isOnlyLate = ({ holds, laws }: Verdict): boolean =>
+  !holds && laws.length > 0 && laws.every(({ holds, timed }) => holds || timed)
+
+/** Marks a law that is about time. */
+export const timed = (law: Law): Law => ({ ...law, timed: true })
 
 /** NaN, of a measurement that did not happen, breaks a law like anything else out of bounds. */
 export const atMost = (law: string, measured: number, limit: number, unit = ""): Law => ({

@@ -69,6 +69,15 @@ describe("a verdict", () => {
     assert.isFalse(Verdict.make("s", []).holds)
   })
 
+  it("is only late when nothing but laws about time is broken", () => {
+    const late = Verdict.timed(Verdict.atMost("late", 2, 1))
+    const held = Verdict.atMost("held", 1, 1)
+    assert.isTrue(Verdict.isOnlyLate(Verdict.make("s", [late, held])))
+    assert.isFalse(Verdict.isOnlyLate(Verdict.make("s", [late, Verdict.atMost("broken", 2, 1)])))
+    assert.isFalse(Verdict.isOnlyLate(Verdict.make("s", [held])))
+    assert.isFalse(Verdict.isOnlyLate(Verdict.make("s", [])))
+  })
+
   it("is broken by what was not measured", () => {
     assert.isFalse(Verdict.atMost("a", NaN, 1).holds)
     assert.isFalse(Verdict.atLeast("a", NaN, 1).holds)
