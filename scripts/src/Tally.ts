@@ -11,7 +11,13 @@ export interface Report {
   readonly testResults: ReadonlyArray<{
     readonly name: string
     readonly status: string
-    readonly assertionResults: ReadonlyArray<{ readonly status: string; readonly fullName: string }>
+    /** Of a file that fails beside its tests. */
+    readonly message?: string
+    readonly assertionResults: ReadonlyArray<{
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages?: ReadonlyArray<string>
+    }>
   }>
 }
 
@@ -53,3 +59,22 @@ export const exceptions = (report: Report): ReadonlyArray<string> =>
     )
     return status === "failed" && tests.every((test) => !test.startsWith("failed")) ? [...tests, `failed: ${name}`] : tests
   })
+
+/** How much of why one test failed is shown, in lines. */
+const LINES = 8
+
+/** Each failed test and how it failed, for the end of a log. */
+export const failures = (report: Report): ReadonlyArray<string> =>
+  report.testResults.flatMap(({ assertionResults, message = "", name, status }) => {
+    const failed = assertionResults.filter((test) => test.status === "failed")
+    if (failed.length === 0) return status === "failed" ? [`${name}${indented(message)}`] : []
+    return failed.map(({ failureMessages = [], fullName }) => `${name} > ${fullName}${indented(failureMessages.join("\n"))}`)
+  })
+
+const indented = (text: string): string =>
+  text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .slice(0, LINES)
+    .map((line) => `\n    ${line.trim().slice(0, 300)}`)
+    .join("")

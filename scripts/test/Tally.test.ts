@@ -34,6 +34,18 @@ describe("Tally", () => {
     assert.deepStrictEqual(Tally.exceptions(report), ["failed: a.test.ts > test 1", "skipped: a.test.ts > test 2", "failed: a.test.ts"])
   })
 
+  it("says how tests failed, and files beside their tests", () => {
+    const failed = { status: "failed", fullName: "test", failureMessages: ["Error: no\n\n    at x.ts:1:2"] }
+    const report = {
+      success: false,
+      testResults: [
+        { name: "a.test.ts", status: "failed", assertionResults: [failed, { status: "passed", fullName: "b" }] },
+        { name: "b.test.ts", status: "failed", message: "cannot load", assertionResults: [] }
+      ]
+    }
+    assert.deepStrictEqual(Tally.failures(report), ["a.test.ts > test\n    Error: no\n    at x.ts:1:2", "b.test.ts\n    cannot load"])
+  })
+
   it("mentions the skipped only when there are any", () => {
     assert.strictEqual(Tally.format({ passed: 3, failed: 0, skipped: 0 }), "3 passed, 0 failed")
     assert.strictEqual(Tally.format({ passed: 3, failed: 1, skipped: 2 }), "3 passed, 1 failed, 2 skipped")
