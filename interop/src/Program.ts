@@ -1,4 +1,5 @@
 /** Peer programs as processes that live as long as a scope or a fiber. A server prints `{"port":N}` and ends with its standard input. */
+import * as Daemon from "@effect-kratos/testing/Daemon"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -109,7 +110,7 @@ export const serveOn = (
   options?: Options
 ): Effect.Effect<number, ProgramError, Scope.Scope> =>
   Effect.gen(function* () {
-    const port = yield* freePort
+    const port = yield* Daemon.freePort
     const text = command(port).join(" ")
     const failed = (message: string) => Effect.fail(new ProgramError({ command: text, message }))
     const child = yield* spawned(command(port), "ignore", options)
@@ -131,15 +132,6 @@ const spawned = (command: ReadonlyArray<string>, stdin: "pipe" | "ignore", optio
     Effect.sync(() => spawn(command, stdin, options)),
     (child) => Effect.sync(() => kill(child))
   )
-
-/** A port of 127.0.0.1 that nobody listens on. */
-export const freePort: Effect.Effect<number> = Effect.callback((resume) => {
-  const server = net.createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as net.AddressInfo // it listens on a port
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
 
 const reachable = (port: number): Effect.Effect<boolean> =>
   Effect.callback((resume) => {

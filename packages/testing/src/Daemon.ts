@@ -4,6 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -95,15 +96,17 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   }
 })
 
-/** A port of 127.0.0.1 that nobody uses at present. */
-export const freePort: Effect.Effect<number> = Effect.callback((resume) => {
-  const server = net.createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    server.close(() => resume(Effect.succeed(port)))
+/**
+ * A port of 127.0.0.1 that nobody uses at present. It lies below those that systems give to outgoing connections (Linux: from 32768): there, a client that
+ * calls again and again while nobody listens gets connected to itself one day, and keeps the port from whom it was for.
+ */
+export const freePort: Effect.Effect<number> = Effect.flatMap(Random.nextIntBetween(10_000, 32_768), (port) =>
+  Effect.callback<number | undefined>((resume) => {
+    const server = net.createServer()
+    server.once("error", () => resume(Effect.succeed(undefined)))
+    server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.succeed(port))))
   })
-})
+).pipe(Effect.repeat({ until: (port) => port !== undefined }))
 
 /** Where a program is, on the path or in one of `folders`; undefined when the machine does not have it. */
 export const find = (name: string, folders: ReadonlyArray<string> = []): string | undefined =>

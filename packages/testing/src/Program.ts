@@ -127,3 +127,39 @@ export const node = <A>(
   args: ReadonlyArray<string>,
   options: Options<A>
 ): Effect.Effect<Program<A>, ProgramError, Scope.Scope> => start([process.execPath, file, ...args], options)
+
+export interface Ended {
+  /** The exit code, or the signal that ended it. */
+  readonly code: number | NodeJS.Signals
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end, with nothing on its standard input, and collects what it writes. It is killed after `timeout`, default 60 seconds. */
+export const run = (
+  command: readonly [string, ...ReadonlyArray<string>],
+  options: {
+    readonly cwd?: string | undefined
+    readonly environment?: Readonly<Record<string, string>> | undefined
+    readonly timeout?: Duration.Input | undefined
+  } = {}
+): Effect.Effect<Ended, ProgramError> =>
+  Effect.callback<Ended, ProgramError>((resume) => {
+    const child = childProcess.spawn(command[0], command.slice(1), {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.environment },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
+    child.on("error", ({ message }) => resume(Effect.fail(new ProgramError({ command: command.join(" "), message }))))
+    child.on("close", (code, signal) => resume(Effect.succeed({ code: code ?? signal ?? 1, stdout, stderr })))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: options.timeout ?? "60 seconds",
+      orElse: () => Effect.fail(new ProgramError({ command: command.join(" "), message: "has not ended in time" }))
+    })
+  )

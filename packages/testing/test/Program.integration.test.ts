@@ -76,3 +76,21 @@ describe("a program", () => {
     })
   )
 })
+
+describe("a program that ends by itself", () => {
+  it.live("is run to its end, with what it wrote", () =>
+    Effect.gen(function* () {
+      const script = "process.stdout.write(process.env.SAY + process.cwd()); console.error('no'); process.exit(4)"
+      const ended = yield* Program.run([process.execPath, "-e", script], { cwd: "/", environment: { SAY: "in " } })
+      assert.deepStrictEqual(ended, { code: 4, stdout: "in /", stderr: "no\n" })
+    })
+  )
+
+  it.live("that does not end in time, or does not exist, is a failure", () =>
+    Effect.gen(function* () {
+      const late = yield* Effect.flip(Program.run([process.execPath, "-e", "setInterval(() => {}, 1000)"], { timeout: "300 millis" }))
+      assert.match(late.message, /not ended in time/)
+      assert.match((yield* Effect.flip(Program.run(["/nonexistent/program"]))).message, /ENOENT/)
+    })
+  )
+})
