@@ -45,18 +45,20 @@ const run = Effect.fnUntraced(function* (seconds: number) {
   yield* phase(2) // connects, warms up
   const healthy = yield* phase(long)
   const delay = (WAIT * (SLOWER - 1)) / 2
-  const [slow] = proxies
-  const sick = yield* slow!.during(Fault.latency({ delay }))(Effect.andThen(phase(NOTICE), phase(long))) // there are five
+  const share = (calls: ReadonlyArray<Journal.ClientEntry>, id: string) => calls.filter(({ node }) => node === id).length / calls.length
+  // the one that most calls went to: with next to nothing in flight, P2C prefers whoever is a little faster
+  const victim = ids.toSorted((a, b) => share(healthy, b) - share(healthy, a))[0]! // there are five
+  const slow = proxies[ids.indexOf(victim)]! // one for each
+  const sick = yield* slow.during(Fault.latency({ delay }))(Effect.andThen(phase(NOTICE), phase(long)))
 
-  const share = (calls: ReadonlyArray<Journal.ClientEntry>) => calls.filter(({ node }) => node === ids[0]).length / calls.length
   const p99 = (calls: ReadonlyArray<Journal.ClientEntry>) => Laws.percentile(Laws.durations(calls), 0.99)
   return Verdict.make(
     scenario.name,
     [
       Laws.noneFailed(journal.entries),
-      Verdict.atLeast("share of the node while it is healthy", share(healthy), 0.1),
-      Verdict.atMost(`share of the node after ${NOTICE} s of being ${SLOWER} times slower`, share(sick), 0.05),
-      Verdict.atLeast("calls that still find out about it", share(sick) * sick.length, 1),
+      Verdict.atLeast("share of the node while it is healthy", share(healthy, victim), 0.1),
+      Verdict.atMost(`share of the node after ${NOTICE} s of being ${SLOWER} times slower`, share(sick, victim), 0.05),
+      Verdict.atLeast("calls that still find out about it", share(sick, victim) * sick.length, 1),
       Verdict.timed(Verdict.atMost("p99 of all calls against the healthy p99", p99(sick) / p99(healthy), 1.5))
     ],
     { calls: journal.entries.length, "healthy p99 ms": p99(healthy), "p99 ms": p99(sick) }
