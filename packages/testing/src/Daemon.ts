@@ -9,7 +9,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as childProcess from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import * as net from "node:net"
 import { delimiter, join } from "node:path"
 
@@ -36,7 +36,7 @@ export interface Daemon {
   readonly stop: Effect.Effect<void>
   /** SIGKILL; waits until it has ended. */
   readonly kill: Effect.Effect<void>
-  /** SIGSTOP and SIGCONT: it is there, and does nothing. */
+  /** SIGSTOP and SIGCONT: it is there, and does nothing. On Linux, `pause` returns when each of its threads has stopped; elsewhere, when they have been told. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
 }
@@ -91,10 +91,28 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       Effect.andThen(Effect.timeoutOrElse(awaitEnd, { duration: "10 seconds", orElse: () => kill }))
     ),
     kill,
-    pause: signal("SIGSTOP"),
+    pause: Effect.andThen(
+      signal("SIGSTOP"),
+      Effect.repeat(
+        Effect.sync(() => child?.pid === undefined || ended(child) || hasStopped(child.pid)),
+        { until: (yes) => yes, schedule: Schedule.spaced("2 millis") }
+      )
+    ),
     resume: signal("SIGCONT")
   }
 })
+
+/** Whether no thread of a process runs; where the system does not say so, yes. */
+const hasStopped = (pid: number): boolean => {
+  const tasks = `/proc/${pid}/task`
+  try {
+    // the state follows the name, which is in brackets and may hold anything
+    return readdirSync(tasks).every((task) => /\) [TtZX] /.test(readFileSync(`${tasks}/${task}/stat`, "latin1")))
+  } catch {
+    // a thread has ended while we looked, or there is nothing to look at
+    return !existsSync(tasks)
+  }
+}
 
 /**
  * A port of 127.0.0.1 that nobody uses at present. It lies below those that systems give to outgoing connections (Linux: from 32768): there, a client that

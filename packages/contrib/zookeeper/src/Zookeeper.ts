@@ -53,6 +53,8 @@ export class Zookeeper extends Context.Service<
   {
     /** The number of the session, to compare with a node's `ephemeralOwner`; another one when it has expired. */
     readonly session: Effect.Effect<bigint, ZookeeperError>
+    /** What was asked for: a session of which nobody has heard for so long has expired. */
+    readonly sessionTimeout: Duration.Duration
     readonly create: (path: string, data: Uint8Array, options?: CreateOptions) => Effect.Effect<void, ZookeeperError>
     /** Puts a new node in the place of one that has this version; there is no moment without. */
     readonly replace: (path: string, version: number, data: Uint8Array, options?: CreateOptions) => Effect.Effect<void, ZookeeperError>
@@ -112,6 +114,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   return Zookeeper.of({
     session: id,
+    sessionTimeout: Duration.fromInputUnsafe(sessionTimeout),
     create: (path, data, { ephemeral = false } = {}) => simple(`create ${path}`, (xid) => Records.create(xid, path, data, acl, ephemeral)),
     replace: (path, version, data, { ephemeral = false } = {}) => {
       const operation = `replace ${path}`

@@ -24,6 +24,9 @@ const isReason =
   (error: ZookeeperError): boolean =>
     error.reason === reason
 
+const expired = (path: string) =>
+  new ZookeeperError({ operation: `keep ${path}`, reason: "SessionExpired", detail: "the session has expired" })
+
 export const make = Effect.fnUntraced(function* (client: Zookeeper["Service"]): Effect.fn.Return<Registering, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const holders = Holders.make()
@@ -64,10 +67,14 @@ export const make = Effect.fnUntraced(function* (client: Zookeeper["Service"]): 
     Effect.gen(function* () {
       const watcher = yield* client.watcher(wake)
       for (;;) {
-        // a connection that breaks ends nothing: the session may live on with the next one
-        const stat = yield* Effect.retry(client.exists(path, watcher), { while: ({ transient }) => transient, times: 2 })
-        if ((yield* client.session) !== session)
-          return yield* new ZookeeperError({ operation: `keep ${path}`, reason: "SessionExpired", detail: "the session has expired" })
+        // a connection that breaks ends nothing: the session may live on with the next one, for as long as it lives without any
+        const stat = yield* client
+          .exists(path, watcher)
+          .pipe(
+            Effect.retry({ schedule: Schedule.spaced("200 millis"), while: ({ transient }) => transient }),
+            Effect.timeoutOrElse({ duration: client.sessionTimeout, orElse: () => Effect.fail(expired(path)) })
+          )
+        if ((yield* client.session) !== session) return yield* expired(path)
         if (stat === undefined && holders.top(path) === holder) yield* settled(create(path, data))
         else yield* Queue.take(turn)
       }
