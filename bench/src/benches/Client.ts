@@ -14,7 +14,8 @@ const subjects: ReadonlyArray<Subject.Subject> = [
   Subject.node("grpc-js", "client-grpc-js"),
   Subject.node("nice-grpc", "client-nice-grpc"),
   Subject.node("connect-node", "client-connect-node"),
-  Subject.node("effect-kratos", "client-effect-kratos")
+  Subject.node("effect-kratos", "client-effect-kratos"),
+  Subject.node("effect-kratos-timeout", "client-timeout-effect-kratos")
 ]
 
 /**

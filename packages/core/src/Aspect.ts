@@ -63,7 +63,13 @@ export const reject = <E2>(error: E2): Rejected<E2> => new Rejected(Exit.fail(er
 
 /** What a stack is made of, outermost first. */
 type Part =
-  | { readonly _tag: "Wrap"; readonly aspect: Aspect<unknown, unknown>; readonly context?: ContextOf; readonly closes?: AnyObserver }
+  | {
+      readonly _tag: "Wrap"
+      readonly aspect: Aspect<unknown, unknown>
+      readonly context?: ContextOf
+      readonly closes?: AnyObserver
+      readonly punctual?: Aspect<unknown, unknown>
+    }
   | { readonly _tag: "Observe"; readonly observer: AnyObserver }
   | { readonly _tag: "When"; readonly test: Test; readonly parts: ReadonlyArray<Part> }
 
@@ -97,6 +103,13 @@ export const contextual = <E2, R2>(
   const closes: AnyObserver = { start: () => undefined, end: (call, exit, _, services) => end(call, exit, services) }
   return fromParts<E2, R2>([{ _tag: "Wrap", aspect, context, closes }])
 }
+
+/**
+ * An aspect with a second form, for effects that end by themselves when `Deadline.Current` has passed, as the wires of clients do: `forMethod` takes it where
+ * nothing stands between the two but observers.
+ */
+export const withPunctual = <E2, R2>(aspect: Aspect<E2, R2>, punctual: Aspect<E2, R2>): Aspect<E2, R2> =>
+  fromParts<E2, R2>([{ _tag: "Wrap", aspect, punctual }])
 
 /** Changes nothing. */
 export const identity: Aspect = (call) => call
@@ -189,9 +202,26 @@ const split = (parts: ReadonlyArray<Part>): Stack => {
   return { hooks, wrap: (call) => apply(rest, call) }
 }
 
-/** The aspect for one method, as one function: what does not concern the method is gone, neighbouring observers are fused. */
-export const forMethod = <E2, R2>(aspect: Aspect<E2, R2>, method: Method): Aspect<E2, R2> =>
-  fromParts<E2, R2>(fuse(resolve(partsOf(aspect), method)))
+/**
+ * The aspect for one method, as one function: what does not concern the method is gone, neighbouring observers are fused. `punctual`: what it will be applied to
+ * ends by itself when `Deadline.Current` has passed.
+ */
+export const forMethod = <E2, R2>(
+  aspect: Aspect<E2, R2>,
+  method: Method,
+  { punctual = false }: { readonly punctual?: boolean | undefined } = {}
+): Aspect<E2, R2> => {
+  const parts = resolve(partsOf(aspect), method)
+  return fromParts<E2, R2>(fuse(punctual ? aroundPunctual(parts) : parts))
+}
+
+/** The parts with their second forms, from the innermost out to the first that may take time of its own. */
+const aroundPunctual = (parts: ReadonlyArray<Part>): ReadonlyArray<Part> => {
+  const own = parts.findLastIndex((part) => part._tag !== "Observe" && (part._tag !== "Wrap" || part.punctual === undefined))
+  return parts.map((part, i): Part =>
+    i > own && part._tag === "Wrap" && part.punctual !== undefined ? { _tag: "Wrap", aspect: part.punctual } : part
+  )
+}
 
 const partsOf = (aspect: Aspect<unknown, unknown>): ReadonlyArray<Part> =>
   (aspect as WithParts)[PartsId] ?? (aspect === identity ? [] : [{ _tag: "Wrap", aspect }])

@@ -23,7 +23,7 @@ export interface Wire {
   /** What the wire knows of the method beyond its contract. */
   readonly idempotency?: Idempotency | undefined
   /**
-   * Makes the call that `Call` holds, an `Outgoing`. Completes with the reply of the kinds that have one; the replies of the others go to the queue of
+   * Makes the call that `Call` holds, an `Outgoing`; it ends by itself when `Deadline.Current` has passed. Completes with the reply of the kinds that have one; the replies of the others go to the queue of
    * the call, and it completes at their end.
    */
   readonly call: Effect.Effect<Message | void, unknown>
@@ -56,7 +56,7 @@ const compile = <R>(desc: DescMethod, context: Context.Context<R>, options: Opti
     const limits = policy === undefined || config === undefined ? NO_LIMITS : policy.limits(config, method)
     const wire = options.wire(desc, limits)
     const between = policy === undefined || config === undefined ? Aspect.identity : (policy.aspect(config, method) ?? Aspect.identity)
-    const stack = Aspect.forMethod(Aspect.compose(aspects, between, attemptAspects), method)
+    const stack = Aspect.forMethod(Aspect.compose(aspects, between, attemptAspects), method, { punctual: true })
     // what the aspects need is in the context that `start` runs them with
     return stack(wire.call) as Effect.Effect<Message | void, unknown>
   }

@@ -5,10 +5,12 @@
  * this aspect's own. The error says which of them it was, on which hop and in which operation. Streams have no limit of their own unless
  * asked for: a subscription is not slow, it is long.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Aspect from "../Aspect.ts"
 import { Call, type CallShape } from "../Call.ts"
 import * as Deadline from "../Deadline.ts"
@@ -36,24 +38,57 @@ export const make = (limit: Duration.Input | Options): Aspect.Aspect<KratosError
   const streams = millis(options.streams)
   const reserve = options.reserve === undefined ? 0 : millis(options.reserve)
   const operations = new Map(Object.entries(options.operations ?? {}).map(([operation, input]) => [operation, millis(input)]))
-  return (effect) =>
-    Effect.withFiber((fiber) => {
-      const call = Context.getUnsafe(fiber.context, Call)
-      const limit = operations.get(call.operation) ?? (call.kind === "unary" ? unary : streams)
-      const inherited = Deadline.min(fiber.getRef(Deadline.Current), call.deadline)
-      if (limit === Infinity && inherited === undefined) return effect
-      const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
-      const own = inherited === undefined || now + limit < inherited
-      const deadline = own ? now + limit : inherited
-      const late = Effect.suspend(() => Effect.fail(exceeded(call, deadline, own ? limit : undefined)))
-      if (deadline <= now) return late
-      // the fiber has what the effect needs, or it would not run it
-      const services = Context.add(fiber.context, Deadline.Current, Math.max(now, deadline - reserve)) as Context.Context<
-        Effect.Services<typeof effect>
-      >
-      return timeLimit(effect, services, deadline, late)
-    })
+  const limited =
+    (run: Limit) =>
+    <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | KratosError.KratosError, R> =>
+      Effect.withFiber((fiber) => {
+        const call = Context.getUnsafe(fiber.context, Call)
+        const limit = operations.get(call.operation) ?? (call.kind === "unary" ? unary : streams)
+        const inherited = Deadline.min(fiber.getRef(Deadline.Current), call.deadline)
+        if (limit === Infinity && inherited === undefined) return effect
+        const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+        const own = inherited === undefined || now + limit < inherited
+        const deadline = own ? now + limit : inherited
+        const late = Effect.suspend(() => Effect.fail(exceeded(call, deadline, own ? limit : undefined)))
+        if (deadline <= now) return late
+        return run(effect, fiber, Math.max(now, deadline - reserve), deadline, late)
+      })
+  return Aspect.withPunctual<KratosError.KratosError, never>(limited(interrupting), limited(punctual))
 }
+
+/** Runs `effect`, on a fiber, with the deadline `inner`, and `late` in its place when its end has not come at `deadline`. */
+type Limit = <A, E, R, E2>(
+  effect: Effect.Effect<A, E, R>,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  inner: Deadline.Deadline,
+  deadline: Deadline.Deadline,
+  late: Effect.Effect<never, E2>
+) => Effect.Effect<A, E | E2, R>
+
+const interrupting: Limit = <A, E, R, E2>(
+  effect: Effect.Effect<A, E, R>,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  inner: Deadline.Deadline,
+  deadline: Deadline.Deadline,
+  late: Effect.Effect<never, E2>
+) => {
+  // the fiber has what the effect needs, or it would not run it
+  const services = Context.add(fiber.context, Deadline.Current, inner) as Context.Context<R>
+  return timeLimit(effect, services, deadline, late)
+}
+
+/** Without a fiber and a timer of its own: what is run sees to its end, and only the error is another. */
+const punctual: Limit = <A, E, R, E2>(
+  effect: Effect.Effect<A, E, R>,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  inner: Deadline.Deadline,
+  deadline: Deadline.Deadline,
+  late: Effect.Effect<never, E2>
+) =>
+  Effect.catchCause(Effect.provideService(effect, Deadline.Current, inner), (cause): Effect.Effect<never, E | E2> => {
+    const isOver = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() >= deadline
+    return isOver && KratosError.reason(cause.reasons.find(Cause.isFailReason)?.error) === reason ? late : Effect.failCause(cause)
+  })
 
 const exceeded = (call: CallShape, deadline: Deadline.Deadline, limit: number | undefined): KratosError.KratosError => {
   const hop = call.side === "server" ? "server" : `client of ${call.endpoint}`

@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import { TestClock } from "effect/testing"
-import type { Aspect } from "../../src/Aspect.ts"
+import * as Aspect from "../../src/Aspect.ts"
 import * as Timeout from "../../src/aspect/Timeout.ts"
 import type { CallShape } from "../../src/Call.ts"
 import * as Deadline from "../../src/Deadline.ts"
@@ -14,7 +14,7 @@ import * as KratosError from "../../src/error/KratosError.ts"
 import * as CallFixture from "../CallFixture.ts"
 
 /** Runs a call that never ends; returns when it did, in milliseconds, and how. */
-const end = (aspect: Aspect<KratosError.KratosError>, fields: Partial<CallShape> = {}, outer?: Deadline.Deadline) =>
+const end = (aspect: Aspect.Aspect<KratosError.KratosError>, fields: Partial<CallShape> = {}, outer?: Deadline.Deadline) =>
   Effect.gen(function* () {
     const start = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
     const fiber = yield* CallFixture.run(CallFixture.make(fields), aspect(Effect.never)).pipe(
@@ -185,4 +185,69 @@ describe("Timeout", () => {
       assert.deepInclude(yield* end(aspect), { after: 1000 })
     })
   )
+
+  describe("right around what ends by itself", () => {
+    const method = CallFixture.make({ side: "client", endpoint: "a" })
+    /** A wire: it has no other way to end than its deadline, and says so in its own words. */
+    const wire = Effect.gen(function* () {
+      const left = yield* Deadline.remaining
+      if (left === undefined) return yield* Effect.never
+      yield* Effect.sleep(left)
+      return yield* KratosError.gatewayTimeout(Timeout.reason, "no reply")
+    })
+    /** Something that may take time of its own. */
+    const slow: Aspect.Aspect = (call) => Effect.andThen(Effect.yieldNow, call)
+    const fibers = Effect.gen(function* () {
+      const { id } = yield* Effect.withFiber((fiber) => Effect.succeed(fiber))
+      return id
+    })
+    const forms = [true, false].map((punctual) => ({
+      punctual,
+      of: (aspect: Aspect.Aspect<KratosError.KratosError>) => Aspect.forMethod(aspect, method, { punctual })
+    }))
+
+    it.effect("fails at the same time with the same words, whoever ends it", () =>
+      Effect.gen(function* () {
+        const seen: Array<string> = []
+        const behind = Aspect.compose(Timeout.client, slow)
+        const stacks: ReadonlyArray<Aspect.Aspect<KratosError.KratosError>> = [
+          Timeout.client,
+          Aspect.compose(Timeout.make("3 seconds"), Timeout.client),
+          Aspect.compose(Timeout.client, Aspect.observe({ start: () => undefined, end: (_, exit) => void seen.push(exit._tag) })),
+          behind
+        ]
+        for (const stack of stacks) {
+          for (const { of, punctual } of forms) {
+            // what does not end by itself is interrupted
+            const call: typeof wire = punctual && stack !== behind ? wire : Effect.never
+            const fiber = yield* CallFixture.run(method, of(stack)(call)).pipe(Effect.flip, Effect.forkChild({ startImmediately: true }))
+            yield* TestClock.adjust("1999 millis")
+            assert.isUndefined(fiber.pollUnsafe(), String(punctual))
+            yield* TestClock.adjust("1 millis")
+            const error = yield* Fiber.join(fiber)
+            assert.strictEqual(error.message, `client of a: ${operation} exceeded its own limit of 2s`, String(punctual))
+          }
+        }
+        assert.deepStrictEqual(seen, ["Failure", "Failure"])
+      })
+    )
+
+    it.effect("runs in the fiber of its caller, and elsewhere in one that it can interrupt", () =>
+      Effect.gen(function* () {
+        const own = yield* fibers
+        for (const { of, punctual } of forms) {
+          assert.strictEqual((yield* CallFixture.run(method, of(Timeout.client)(fibers))) === own, punctual)
+          assert.notStrictEqual(yield* CallFixture.run(method, of(Aspect.compose(Timeout.client, slow))(fibers)), own)
+        }
+      })
+    )
+
+    it.effect("leaves the errors of others as they are", () =>
+      Effect.gen(function* () {
+        const early = KratosError.gatewayTimeout(Timeout.reason, "of the server")
+        for (const { of } of forms)
+          assert.strictEqual(yield* Effect.flip(CallFixture.run(method, of(Timeout.client)(Effect.fail(early)))), early)
+      })
+    )
+  })
 })

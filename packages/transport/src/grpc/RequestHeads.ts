@@ -42,13 +42,20 @@ export const make = <Head>({ desc, headForm, protocol }: Options<Head>): Request
     }
     return head
   }
+  /** Calls in a row mostly have the same time. */
+  let last: { readonly head: Head; readonly timeout: string; readonly timed: Head } | undefined
+  const timed = (head: Head, field: readonly [string, string]): Head => {
+    if (last === undefined || last.head !== head || last.timeout !== field[1])
+      last = { head, timeout: field[1], timed: headForm.extend(head, [field]) }
+    return last.timed
+  }
   return (connection, call, timeout, query) => {
     const head =
       query === undefined
         ? posted(connection)
         : // only protocols that have it ask for it
           headForm.make([...pseudo(connection, "GET", path + query), ...protocol.get!.head], false)
-    if (timeout === undefined && call.request.size === 0) return head
+    if (call.request.size === 0) return timeout === undefined ? head : timed(head, protocol.timeout(timeout))
     const metadata = HeaderFields.fromMetadata(call.request)
     if (metadata instanceof KratosError.KratosError) return metadata
     return headForm.extend(head, timeout === undefined ? metadata : [protocol.timeout(timeout), ...metadata])

@@ -22,13 +22,10 @@ export const parse = (text: string): number | undefined => {
 /** The header value for a number of milliseconds, rounded up to what fits; a deadline that has passed is one nanosecond. */
 export const format = (millis: number): string => {
   if (!(millis > 0)) return "1n"
-  for (const [unit, size] of [
-    ["m", 1],
-    ["S", 1000],
-    ["M", 60_000]
-  ] as const) {
-    const value = Math.ceil(millis / size)
-    if (value <= MOST) return `${value}${unit}`
-  }
-  return `${Math.min(MOST, Math.ceil(millis / 3_600_000))}H`
+  const whole = Math.ceil(millis)
+  if (whole <= MOST) return `${whole}m`
+  const seconds = Math.ceil(millis / 1000)
+  if (seconds <= MOST) return `${seconds}S`
+  const minutes = Math.ceil(millis / 60_000)
+  return minutes <= MOST ? `${minutes}M` : `${Math.min(MOST, Math.ceil(millis / 3_600_000))}H`
 }
