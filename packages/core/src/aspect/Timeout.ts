@@ -65,30 +65,21 @@ type Limit = <A, E, R, E2>(
   late: Effect.Effect<never, E2>
 ) => Effect.Effect<A, E | E2, R>
 
-const interrupting: Limit = <A, E, R, E2>(
-  effect: Effect.Effect<A, E, R>,
-  fiber: Fiber.Fiber<unknown, unknown>,
-  inner: Deadline.Deadline,
-  deadline: Deadline.Deadline,
-  late: Effect.Effect<never, E2>
-) => {
+const interrupting: Limit = (effect, fiber, inner, deadline, late) => {
   // the fiber has what the effect needs, or it would not run it
-  const services = Context.add(fiber.context, Deadline.Current, inner) as Context.Context<R>
+  const services = Context.add(fiber.context, Deadline.Current, inner) as Context.Context<Effect.Services<typeof effect>>
   return timeLimit(effect, services, deadline, late)
 }
 
 /** Without a fiber and a timer of its own: what is run sees to its end, and only the error is another. */
-const punctual: Limit = <A, E, R, E2>(
-  effect: Effect.Effect<A, E, R>,
-  fiber: Fiber.Fiber<unknown, unknown>,
-  inner: Deadline.Deadline,
-  deadline: Deadline.Deadline,
-  late: Effect.Effect<never, E2>
-) =>
-  Effect.catchCause(Effect.provideService(effect, Deadline.Current, inner), (cause): Effect.Effect<never, E | E2> => {
-    const isOver = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() >= deadline
-    return isOver && KratosError.reason(cause.reasons.find(Cause.isFailReason)?.error) === reason ? late : Effect.failCause(cause)
-  })
+const punctual: Limit = (effect, fiber, inner, deadline, late) =>
+  Effect.catchCause(
+    Effect.provideService(effect, Deadline.Current, inner),
+    (cause): Effect.Effect<never, Effect.Error<typeof effect> | Effect.Error<typeof late>> => {
+      const isOver = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() >= deadline
+      return isOver && KratosError.reason(cause.reasons.find(Cause.isFailReason)?.error) === reason ? late : Effect.failCause(cause)
+    }
+  )
 
 const exceeded = (call: CallShape, deadline: Deadline.Deadline, limit: number | undefined): KratosError.KratosError => {
   const hop = call.side === "server" ? "server" : `client of ${call.endpoint}`
