@@ -202,7 +202,7 @@ const handler: Handler = (exchange) => {
   })
 }
 
-const timers: DeadlineTimers = { now: () => 0, add: (_at, expire) => ({ slot: undefined as never, index: 0, expire }), remove: () => {} }
+const timers: DeadlineTimers = { now: () => 0, add: (_at, expire) => ({ slot: undefined as never, expire }), remove: () => {} }
 const limits = { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: 65_000, timers }
 
 let made: { readonly fast: Http1Fast.Http1Fast; readonly node: Http1.Http1 } | undefined

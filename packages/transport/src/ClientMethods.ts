@@ -23,8 +23,8 @@ export interface Wire {
   /** What the wire knows of the method beyond its contract. */
   readonly idempotency?: Idempotency | undefined
   /**
-   * Makes the call that `Call` holds, an `Outgoing`; it ends by itself when `Deadline.Current` has passed. Completes with the reply of the kinds that have one; the replies of the others go to the queue of
-   * the call, and it completes at their end.
+   * Makes the call that `Call` holds, an `Outgoing`; it ends by itself when `Deadline.Current` has passed. Completes with the reply of the kinds that have
+   * one; the replies of the others go to the queue of the call, and it completes at their end.
    */
   readonly call: Effect.Effect<Message | void, unknown>
 }

@@ -18,36 +18,22 @@ const FAR = 86_400_000
 export interface Timer {
   readonly slot: Slot
   readonly expire: () => void
-  /** Where it is in its slot, or `GONE`. */
-  index: number
 }
 
-/** The index of a timer that has expired or was removed. */
-const GONE = -1
-
-/**
- * A class, as is all that is made for each call: V8 may take the site of a literal for one whose objects last (a hundred calls in flight are enough) and put them among
- * the old ones, where each keeps its call from being collected for a long time.
- */
+/** A class: once a hundred calls are in flight, V8 may take the site of a literal for one of objects that last, and each then keeps its call from being collected. */
 class Entry implements Timer {
   readonly slot: Slot
   readonly expire: () => void
-  index: number
 
   constructor(slot: Slot, expire: () => void) {
     this.slot = slot
     this.expire = expire
-    this.index = slot.timers.length
   }
 }
 
 interface Slot {
   readonly at: number
-  /**
-   * In no order: the last one takes the place of one that goes. A `Set` would leave a table behind each time that its deletions have filled one; tables point
-   * to the next, so that one which the collector takes for old keeps alive all that were put into the set after it.
-   */
-  readonly timers: Array<Timer>
+  readonly timers: Set<Timer>
   fiber: Fiber.Fiber<void> | undefined
 }
 
@@ -76,13 +62,7 @@ export const make: Effect.Effect<DeadlineTimers, never, Scope.Scope> = Effect.ge
       const left = slot.at - clock.currentTimeMillisUnsafe()
       if (left > 0) return wait(slot, left)
       slots.delete(slot.at)
-      // one that is removed by another gives its place to one that is still to come
-      for (let i = 0; i < slot.timers.length; i++) {
-        const timer = slot.timers[i]!
-        timer.index = GONE
-        timer.expire()
-      }
-      slot.timers.length = 0
+      for (const timer of slot.timers) timer.expire()
       return Effect.void
     })
   const wait = (slot: Slot, left: number): Effect.Effect<void> => Effect.andThen(Effect.sleep(Math.min(left, FAR)), expire(slot))
@@ -94,25 +74,19 @@ export const make: Effect.Effect<DeadlineTimers, never, Scope.Scope> = Effect.ge
       const at = deadline - now() < LONG ? Math.ceil(deadline) : Math.ceil(deadline / SLOT) * SLOT
       let slot = slots.get(at)
       if (slot === undefined) {
-        slot = { at, timers: [], fiber: undefined }
+        slot = { at, timers: new Set(), fiber: undefined }
         slots.set(at, slot)
         // never at once: the timer is not in its slot yet, and its owner is not ready to hear of it
         slot.fiber = fork(wait(slot, Math.max(1, at - now())))
       }
       const timer = new Entry(slot, expire)
-      slot.timers.push(timer)
+      slot.timers.add(timer)
       return timer
     },
     remove: (timer) => {
-      const { index, slot } = timer
-      if (index === GONE) return
-      timer.index = GONE
-      const last = slot.timers.pop()! // there is the timer itself
-      if (last !== timer) {
-        slot.timers[index] = last
-        last.index = index
-      }
-      if (slot.timers.length === 0 && slot.at - now() > NEAR) {
+      const { slot } = timer
+      slot.timers.delete(timer)
+      if (slot.timers.size === 0 && slot.at - now() > NEAR) {
         slots.delete(slot.at)
         slot.fiber?.interruptUnsafe()
       }

@@ -41,7 +41,7 @@ const timers = (): DeadlineTimers & { readonly fire: () => void; readonly size: 
     time: 1_000_000,
     now: () => self.time,
     add: (_at: number, expire: () => void) => {
-      const timer = { slot: undefined as never, index: 0, expire }
+      const timer = { slot: undefined as never, expire }
       pending.add(timer)
       return timer
     },

@@ -228,7 +228,7 @@ describe.skipIf(skip !== undefined)(title("zookeeper registry", skip), () => {
           Effect.gen(function* () {
             yield* proxy.add(Fault.down)
             const fiber = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
-            yield* Effect.sleep("1 second") // of the server's own time
+            yield* Effect.sleep("2500 millis") // of the server's own time: longer than several calls may take, shorter than the session
             assert.isDefined(yield* owner("leaves"))
             return fiber
           })

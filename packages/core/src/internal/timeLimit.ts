@@ -13,28 +13,9 @@ const LONG = 1000
 /** Width of a slot, in milliseconds. */
 const SLOT = 10
 
-/** The index of an alarm that has rung or was taken back. */
-const GONE = -1
-
-/** A class: V8 may take the site of a literal for one whose objects last, and each would then keep its call from being collected for a long time. */
-class Alarm {
-  readonly ring: () => void
-  /** Where it is in its slot, or `GONE`. */
-  index: number
-
-  constructor(ring: () => void, index: number) {
-    this.ring = ring
-    this.index = index
-  }
-}
-
 interface Slot {
   readonly at: number
-  /**
-   * In no order: the last one takes the place of one that goes. A `Set` would leave a table behind each time that its deletions have filled one; tables point
-   * to the next, so that one which the collector takes for old keeps alive all that were put into the set after it.
-   */
-  readonly alarms: Array<Alarm>
+  readonly alarms: Set<() => void>
   fiber: Fiber.Fiber<void> | undefined
 }
 
@@ -48,35 +29,21 @@ const set = (clock: Clock.Clock, at: number, left: number, ring: () => void): ((
   const time = left < LONG ? Math.ceil(at) : Math.ceil(at / SLOT) * SLOT
   let slot = known.get(time)
   if (slot === undefined) {
-    const made: Slot = { at: time, alarms: [], fiber: undefined }
+    const made: Slot = { at: time, alarms: new Set(), fiber: undefined }
     known.set(time, (slot = made))
     made.fiber = Effect.runFork(
       sleepUntil(clock, time, () => {
         known.delete(time)
-        // one that is taken back by another gives its place to one that is still to come
-        for (let i = 0; i < made.alarms.length; i++) {
-          const alarm = made.alarms[i]! // below the length
-          alarm.index = GONE
-          alarm.ring()
-        }
-        made.alarms.length = 0
+        for (const ring of made.alarms) ring()
       })
     )
   }
   const { alarms, fiber } = slot
-  const alarm = new Alarm(ring, alarms.length)
-  alarms.push(alarm)
+  alarms.add(ring)
   return () => {
-    const { index } = alarm
-    if (index === GONE) return
-    alarm.index = GONE
-    const last = alarms.pop()! // there is the alarm itself
-    if (last !== alarm) {
-      alarms[index] = last
-      last.index = index
-    }
+    alarms.delete(ring)
     // a sleep that nobody waits for would keep the process from its end
-    if (alarms.length > 0 || known.get(time)?.alarms !== alarms) return
+    if (alarms.size > 0 || known.get(time)?.alarms !== alarms) return
     known.delete(time)
     fiber?.interruptUnsafe()
   }

@@ -21,7 +21,7 @@ const serve = () => {
   const timers: DeadlineTimers = {
     now: () => clock.time,
     add: (at, expire) => {
-      const timer = { slot: undefined as never, index: 0, at, expire }
+      const timer = { slot: undefined as never, at, expire }
       pending.add(timer)
       return timer
     },
@@ -133,11 +133,7 @@ describe("slow clients of HTTP/1.1", () => {
   })
 
   it("a head that takes too long is 408, one that is too large 431, the rest 400; the connection ends", async () => {
-    const timers = {
-      now: () => 0,
-      add: (_at: number, expire: () => void) => ({ slot: undefined as never, index: 0, expire }),
-      remove: () => {}
-    }
+    const timers = { now: () => 0, add: (_at: number, expire: () => void) => ({ slot: undefined as never, expire }), remove: () => {} }
     const http1 = Http1.make(() => {}, { maxHeaderBytes: 65_536, headersTimeout: 60_000, keepAliveTimeout: KEEP_ALIVE, timers })
     for (const [code, status] of [
       ["ERR_HTTP_REQUEST_TIMEOUT", 408],

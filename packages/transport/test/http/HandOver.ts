@@ -69,11 +69,7 @@ const echo = async (socket: Duplex, head: Buffer): Promise<void> => {
 
 let aborted: Array<string> = []
 
-const timers: DeadlineTimers = {
-  now: () => 1_000_000,
-  add: (_at, expire) => ({ slot: undefined as never, index: 0, expire }),
-  remove: () => {}
-}
+const timers: DeadlineTimers = { now: () => 1_000_000, add: (_at, expire) => ({ slot: undefined as never, expire }), remove: () => {} }
 const origin = { address: "test", endpoint: "", identity: undefined }
 const life = (): Http1Fast.Life => ({ retired: false, served: false })
 
